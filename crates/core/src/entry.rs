@@ -1,0 +1,160 @@
+//! The envelope of a log entry: who, what, when, on what occasion.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::actor::Actor;
+use crate::catalogue::Target;
+use crate::event::{Event, Personal, Recorded};
+use crate::grant::Grant;
+use crate::id::GrantId;
+use crate::incident::IncidentRef;
+
+/// The version of the envelope.
+pub const VERSION: u8 = 1;
+
+/// The longest entry, in bytes of JSON.
+pub const ENTRY_BYTES_MAX: usize = 4_096;
+
+/// A record of one event, immutable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The envelope's version.
+    pub v: u8,
+    /// The entry's id: a UUID of version 7.
+    pub id: Uuid,
+    /// When it happened; never earlier than the entry before it.
+    pub time: Timestamp,
+    /// The event: `type` and `data`.
+    #[serde(flatten)]
+    pub event: Event,
+    /// Who.
+    pub actor: Actor,
+    /// On what.
+    pub subject: Subject,
+    /// On what occasion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<IncidentRef>,
+    /// What else it belongs to.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    pub links: Links,
+    /// SHA-256 over the salt and the personal part's JSON, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal_sha256: Option<String>,
+}
+
+/// What an entry is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// `aws-role`, `broker`, …
+    pub kind: String,
+    /// Its name there.
+    pub id: String,
+}
+
+impl Subject {
+    /// A target of the catalogue.
+    #[must_use]
+    pub fn target(target: &Target) -> Self {
+        Self { kind: "aws-role".to_owned(), id: target.id.to_string() }
+    }
+
+    /// The broker itself.
+    #[must_use]
+    pub fn broker(part: &str) -> Self {
+        Self { kind: "broker".to_owned(), id: part.to_owned() }
+    }
+}
+
+/// What else an entry belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Links {
+    /// The grant, in its short form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<GrantId>,
+}
+
+impl Links {
+    /// Whether it belongs to nothing else.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.grant.is_none()
+    }
+}
+
+/// An entry before the store has given it its time: what a use case hands over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The entry's id.
+    pub id: Uuid,
+    /// Salts the personal part's hash.
+    pub salt: [u8; 16],
+    /// Who.
+    pub actor: Actor,
+    /// On what.
+    pub subject: Subject,
+    /// On what occasion.
+    pub incident: Option<IncidentRef>,
+    /// What else it belongs to.
+    pub links: Links,
+    /// What happened.
+    pub recorded: Recorded,
+}
+
+impl Draft {
+    /// A draft about a grant.
+    #[must_use]
+    pub fn about(grant: &Grant, actor: Actor, recorded: Recorded, id: Uuid, salt: [u8; 16]) -> Self {
+        Self {
+            id,
+            salt,
+            actor,
+            subject: Subject::target(&grant.request.target),
+            incident: Some(grant.request.incident.clone()),
+            links: Links { grant: Some(grant.request.id) },
+            recorded,
+        }
+    }
+
+    /// The entry, at a time that the store's order allows.
+    #[must_use]
+    pub fn seal(self, time: Timestamp) -> Sealed {
+        let Self { id, salt, actor, subject, incident, links, recorded } = self;
+        let Recorded { event, personal } = recorded;
+        let personal = (!personal.is_empty()).then(|| SaltedPersonal { salt: hex::encode(salt), fields: personal });
+        let personal_sha256 = personal.as_ref().map(SaltedPersonal::sha256);
+        let entry = Entry { v: VERSION, id, time, event, actor, subject, incident, links, personal_sha256 };
+        Sealed { entry, personal }
+    }
+}
+
+/// An entry and the personal part that it commits to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The entry.
+    pub entry: Entry,
+    /// Beside it, and erasable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal: Option<SaltedPersonal>,
+}
+
+/// A personal part with the salt that keeps its hash from being guessed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaltedPersonal {
+    /// Sixteen random bytes, in hexadecimal.
+    pub salt: String,
+    /// The texts.
+    pub fields: Personal,
+}
+
+impl SaltedPersonal {
+    /// What the entry commits to.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        // Strings alone: serialising them can't fail.
+        let json = serde_json::to_vec(&self.fields).unwrap_or_default();
+        hex::encode(Sha256::new().chain_update(&self.salt).chain_update(json).finalize())
+    }
+}

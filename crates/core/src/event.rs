@@ -1,0 +1,302 @@
+//! What happened: one variant a type of log entry.
+//!
+//! Free text never stands here but in the [`Personal`] part beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::RoleArn;
+use crate::grant::{Evidence, ExtensionHash, Limits, RequestHash, ScopeHash};
+use crate::iam::{SessionName, SourceIdentity};
+use crate::id::{GrantId, MintId, Nonce, PersonId, ScopeId};
+use crate::text::Reason;
+
+/// The personal part of an entry: free text, addresses, names. It is committed
+/// to by a salted hash and kept beside the entry, so that it can be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Personal(pub BTreeMap<String, String>);
+
+impl Personal {
+    /// Whether there is nothing personal.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// With one more field.
+    #[must_use]
+    pub fn with(mut self, field: &str, text: impl Into<String>) -> Self {
+        self.0.insert(field.to_owned(), text.into());
+        self
+    }
+}
+
+/// An event with its personal part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// What happened.
+    pub event: Event,
+    /// What of it can be erased.
+    pub personal: Personal,
+}
+
+impl Recorded {
+    /// An event without personal data.
+    #[must_use]
+    pub fn plain(event: Event) -> Self {
+        Self { event, personal: Personal::default() }
+    }
+
+    /// An event that somebody gave a reason for.
+    #[must_use]
+    pub fn with_reason(event: Event, reason: &Reason) -> Self {
+        Self { event, personal: Personal::default().with("reason", reason.as_str()) }
+    }
+}
+
+/// What happened. The names are the log's, kept for as long as it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum Event {
+    /// Somebody asked, and policy, incident and identity said yes.
+    #[serde(rename = "grant.requested")]
+    GrantRequested {
+        /// The IAM role that the catalogue's entry meant.
+        role_arn: RoleArn,
+        /// The scope's name.
+        scope: ScopeId,
+        /// The scope's document.
+        scope_hash: ScopeHash,
+        /// From activation to end.
+        duration_seconds: i64,
+        /// Whether it starts before the acknowledgement.
+        emergency: bool,
+        /// Part of the request hash.
+        nonce: Nonce,
+        /// What an acknowledgement is bound to.
+        request_hash: RequestHash,
+        /// Frozen from the catalogue.
+        limits: Limits,
+        /// The rules that permitted it.
+        rules: Vec<String>,
+    },
+    /// Something was asked for and refused; nothing changed.
+    #[serde(rename = "action.refused")]
+    ActionRefused {
+        /// What was tried.
+        action: String,
+        /// The problem's type, as the API names it.
+        problem: String,
+        /// The rule that refused it, and what would satisfy it.
+        unmet: Vec<String>,
+    },
+    /// Refusals of callers who are not known, or of too many, counted.
+    #[serde(rename = "refusals.counted")]
+    RefusalsCounted {
+        /// The window's begin.
+        since: Timestamp,
+        /// How many, by problem type.
+        counts: BTreeMap<String, u64>,
+    },
+    /// The clock of a grant started.
+    #[serde(rename = "grant.activated")]
+    GrantActivated {
+        /// When.
+        activated_at: Timestamp,
+        /// Its end.
+        ends_at: Timestamp,
+        /// Its end, if nobody acknowledges an emergency start.
+        ack_due: Option<Timestamp>,
+    },
+    /// A second person said yes.
+    #[serde(rename = "grant.acknowledged")]
+    GrantAcknowledged {
+        /// To what.
+        request_hash: RequestHash,
+    },
+    /// A second person said no.
+    #[serde(rename = "grant.declined")]
+    GrantDeclined {},
+    /// The requester took it back.
+    #[serde(rename = "grant.withdrawn")]
+    GrantWithdrawn {},
+    /// Its incident closed while it waited.
+    #[serde(rename = "grant.cancelled")]
+    GrantCancelled {},
+    /// Nobody answered in time.
+    #[serde(rename = "grant.lapsed")]
+    GrantLapsed {},
+    /// A later end was asked for.
+    #[serde(rename = "extension.requested")]
+    ExtensionRequested {
+        /// What an acknowledgement is bound to.
+        extension_hash: ExtensionHash,
+        /// Part of that hash.
+        nonce: Nonce,
+        /// By how much.
+        duration_seconds: i64,
+        /// Until when it waits.
+        acknowledge_by: Timestamp,
+    },
+    /// A second person said yes to a later end.
+    #[serde(rename = "extension.acknowledged")]
+    ExtensionAcknowledged {
+        /// To what.
+        extension_hash: ExtensionHash,
+        /// The new end.
+        ends_at: Timestamp,
+    },
+    /// A second person said no to a later end.
+    #[serde(rename = "extension.declined")]
+    ExtensionDeclined {
+        /// To what.
+        extension_hash: ExtensionHash,
+    },
+    /// Nobody answered in time, or the grant ended first.
+    #[serde(rename = "extension.void")]
+    ExtensionVoid {
+        /// Which.
+        extension_hash: ExtensionHash,
+    },
+    /// The end came.
+    #[serde(rename = "grant.expired")]
+    GrantExpired {
+        /// The end that was set.
+        ends_at: Timestamp,
+    },
+    /// The requester gave it back early.
+    #[serde(rename = "grant.returned")]
+    GrantReturned {},
+    /// It was taken.
+    #[serde(rename = "grant.revoked")]
+    GrantRevoked {
+        /// By whom or what.
+        cause: RevokedBy,
+    },
+    /// Credentials are about to be minted; they leave only when this is durable.
+    #[serde(rename = "credentials.intended")]
+    CredentialsIntended {
+        /// Which issuance.
+        mint: MintId,
+        /// The session's name at AWS.
+        session_name: SessionName,
+        /// The session's source identity: how CloudTrail names the person.
+        source_identity: SourceIdentity,
+        /// From here on every call is denied by the session's own policy.
+        fence: Timestamp,
+        /// The token's life.
+        token_seconds: u32,
+        /// Whether a console sign-in was asked for.
+        console: bool,
+    },
+    /// Credentials were minted and handed out.
+    #[serde(rename = "credentials.issued")]
+    CredentialsIssued {
+        /// Which issuance.
+        mint: MintId,
+        /// How CloudTrail names the session's calls.
+        access_key_id: String,
+        /// How much of its room the session policy took.
+        packed_policy_percent: Option<i32>,
+    },
+    /// Credentials were minted, and the right to them was lost meanwhile: they never left.
+    #[serde(rename = "credentials.discarded")]
+    CredentialsDiscarded {
+        /// Which issuance.
+        mint: MintId,
+        /// How CloudTrail would name the session's calls.
+        access_key_id: String,
+        /// What was lost.
+        because: String,
+    },
+    /// No credentials were minted; where the outcome is unknown they count as issued.
+    #[serde(rename = "credentials.failed")]
+    CredentialsFailed {
+        /// Which issuance.
+        mint: MintId,
+        /// What AWS said.
+        because: String,
+        /// Whether AWS may have minted all the same.
+        outcome_unknown: bool,
+    },
+    /// A role's revocation policy was written and read back.
+    #[serde(rename = "revocation.written")]
+    RevocationWritten {
+        /// Its generation.
+        generation: u64,
+        /// How it singles out sessions: `listed`, `listed_without_expired`, `cut`, `empty`.
+        mode: String,
+        /// The grants that it denies by name.
+        grants: BTreeSet<GrantId>,
+        /// How much of its room it takes.
+        fill_percent: u8,
+    },
+    /// A role's revocation policy said something that we had not written.
+    #[serde(rename = "revocation.drift")]
+    RevocationDrift {
+        /// What was found.
+        found: String,
+        /// Grants found in it that the store doesn't know, kept denied.
+        adopted: BTreeSet<GrantId>,
+    },
+    /// A role's revocation policy could not be brought to say what it should.
+    #[serde(rename = "revocation.failed")]
+    RevocationFailed {
+        /// What went wrong.
+        because: String,
+        /// How often in a row.
+        attempt: u32,
+    },
+    /// A session of the broker's own, to see whether a deny bites.
+    #[serde(rename = "probe.intended")]
+    ProbeIntended {
+        /// The session's name at AWS.
+        session_name: SessionName,
+        /// The grant whose tag it carries; none for a control.
+        tagged: Option<GrantId>,
+        /// From here on its every call is denied.
+        fence: Timestamp,
+    },
+    /// An end was seen to hold.
+    #[serde(rename = "containment.observed")]
+    ContainmentObserved(Evidence),
+    /// An end was not seen to hold; it is tried again.
+    #[serde(rename = "containment.stuck")]
+    ContainmentStuck {
+        /// What was seen instead.
+        because: String,
+    },
+    /// The broker's clock and AWS's differ.
+    #[serde(rename = "clock.skewed")]
+    ClockSkewed {
+        /// Ours less theirs.
+        skew_ms: i64,
+        /// Whether mints and time-driven ends have stopped.
+        stopped: bool,
+    },
+    /// The broker started.
+    #[serde(rename = "broker.started")]
+    BrokerStarted {
+        /// Its version.
+        version: String,
+        /// SHA-256 of its configuration file.
+        configuration_sha256: String,
+    },
+}
+
+/// The `cause` of a revocation, without its free text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedBy {
+    /// A person with that right.
+    Person(PersonId),
+    /// A second person who declined an emergency start.
+    Declined(PersonId),
+    /// Its incident closed.
+    IncidentClosed,
+    /// Nobody acknowledged an emergency start in time.
+    AcknowledgementOverdue,
+}

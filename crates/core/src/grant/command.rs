@@ -1,0 +1,114 @@
+//! What can be done to a grant.
+
+use jiff::SignedDuration;
+
+use super::containment::Evidence;
+use super::hash::{ExtensionHash, RequestHash};
+use crate::actor::Human;
+use crate::id::Nonce;
+use crate::text::Reason;
+
+/// One thing to do to a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// A second person says yes to the request.
+    Acknowledge {
+        /// Who.
+        by: Human,
+        /// What they saw.
+        hash: RequestHash,
+    },
+    /// A second person says no: to a request, or to an emergency start.
+    Decline {
+        /// Who.
+        by: Human,
+        /// Why.
+        reason: Reason,
+    },
+    /// The requester takes a pending request back.
+    Withdraw {
+        /// Who.
+        by: Human,
+    },
+    /// The requester asks for a later end.
+    RequestExtension {
+        /// Who.
+        by: Human,
+        /// By how much.
+        duration: SignedDuration,
+        /// Why.
+        reason: Reason,
+        /// Fresh randomness.
+        nonce: Nonce,
+    },
+    /// A second person says yes to an extension.
+    AcknowledgeExtension {
+        /// Who.
+        by: Human,
+        /// What they saw.
+        hash: ExtensionHash,
+    },
+    /// A second person says no to an extension.
+    DeclineExtension {
+        /// Who.
+        by: Human,
+        /// Why.
+        reason: Reason,
+    },
+    /// The requester gives the access back early.
+    Return {
+        /// Who.
+        by: Human,
+    },
+    /// A person ends it.
+    Revoke {
+        /// Who.
+        by: Human,
+        /// Why.
+        reason: Reason,
+    },
+    /// The incident is closed: what waits is cancelled, what is active is revoked.
+    CloseIncident,
+    /// A deadline has passed.
+    Elapse(Deadline),
+    /// The deny was seen to bite.
+    Contain(Evidence),
+    /// The deny could not be written or was not seen to bite.
+    Stick {
+        /// What was seen instead.
+        because: String,
+    },
+}
+
+impl Command {
+    /// The command in one word, for refusals.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Acknowledge { .. } => "acknowledge",
+            Self::Decline { .. } => "decline",
+            Self::Withdraw { .. } => "withdraw",
+            Self::RequestExtension { .. } => "extend",
+            Self::AcknowledgeExtension { .. } => "acknowledge an extension of",
+            Self::DeclineExtension { .. } => "decline an extension of",
+            Self::Return { .. } => "return",
+            Self::Revoke { .. } => "revoke",
+            Self::CloseIncident => "close the incident of",
+            Self::Elapse(_) => "end in time",
+            Self::Contain(_) | Self::Stick { .. } => "contain",
+        }
+    }
+}
+
+/// The deadlines of a grant, one at a time due first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deadline {
+    /// A request waited too long.
+    Lapse,
+    /// An emergency start had no acknowledgement in time.
+    AcknowledgementOverdue,
+    /// The end came.
+    Expire,
+    /// An extension waited too long.
+    ExtensionLapse,
+}
