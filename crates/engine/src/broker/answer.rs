@@ -1,0 +1,86 @@
+//! The second person's answer: to a request, to an emergency start, to an extension.
+
+use halligan_core::grant::{Command, ExtensionHash, Grant, RequestHash, State};
+use halligan_core::text::Reason;
+
+use super::Broker;
+use super::step::answers;
+use crate::caller::Caller;
+use crate::ports::Action;
+use crate::problem::{Problem, ProblemKind};
+
+impl Broker {
+    /// Says yes to what `hash` names: the request, or its pending extension.
+    ///
+    /// # Errors
+    /// Which condition is missing. A refusal is recorded and changes nothing.
+    pub async fn acknowledge(&self, caller: &Caller, grant: &str, hash: &str) -> Result<Grant, Problem> {
+        let found = self.named(caller, "acknowledge", grant).await?.grant;
+        let outcome = self.once(caller, self.acknowledge_found(caller, &found, hash)).await;
+        self.told(caller, "acknowledge", &found, outcome).await
+    }
+
+    /// Says no: to the request, the emergency start or the pending extension.
+    ///
+    /// # Errors
+    /// Which condition is missing. A refusal is recorded and changes nothing.
+    pub async fn decline(&self, caller: &Caller, grant: &str, reason: &str) -> Result<Grant, Problem> {
+        let found = self.named(caller, "decline", grant).await?.grant;
+        let outcome = self.once(caller, self.decline_found(caller, &found, reason)).await;
+        self.told(caller, "decline", &found, outcome).await
+    }
+
+    async fn acknowledge_found(&self, caller: &Caller, grant: &Grant, hash: &str) -> Result<Grant, Problem> {
+        let by = caller.human.clone();
+        let invalid = |error| Problem::invalid("request_hash", error);
+        let command = if pending_extension(grant).is_some_and(|extension| extension.to_string() == hash) {
+            Command::AcknowledgeExtension { by, hash: ExtensionHash::try_from(hash.to_owned()).map_err(invalid)? }
+        } else {
+            Command::Acknowledge { by, hash: RequestHash::try_from(hash.to_owned()).map_err(invalid)? }
+        };
+        // That one can't acknowledge oneself is the plainest refusal: it comes first.
+        if grant.is_requester(&caller.human.person) {
+            let detail = "the requester can't acknowledge their own grant: another person must";
+            return Err(Problem::new(ProblemKind::SamePerson, detail));
+        }
+        let role = self.catalogue_unchanged(grant)?;
+        self.permitted(&caller.human.person, Action::Acknowledge, role)?;
+        self.permitted(&grant.request.requester.person, Action::Request, role)?;
+        self.incident_still_open(grant).await?;
+        if matches!(grant.state, State::Pending(_)) {
+            self.role_has_room(role).await?;
+        }
+        self.command(&caller.actor(), grant.request.id, answers(caller), command).await
+    }
+
+    async fn decline_found(&self, caller: &Caller, grant: &Grant, reason: &str) -> Result<Grant, Problem> {
+        let (by, reason) = (caller.human.clone(), Reason::try_from(reason.to_owned())?);
+        self.permitted(&caller.human.person, Action::Acknowledge, self.role_of(grant)?)?;
+        let command = match pending_extension(grant) {
+            Some(_) => Command::DeclineExtension { by, reason },
+            None => Command::Decline { by, reason },
+        };
+        self.command(&caller.actor(), grant.request.id, answers(caller), command).await
+    }
+
+    /// Records a refusal about a grant.
+    pub(super) async fn told<T>(
+        &self,
+        caller: &Caller,
+        action: &str,
+        grant: &Grant,
+        outcome: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(problem) => Err(self.refuse_about(caller, action, grant, problem).await),
+        }
+    }
+}
+
+fn pending_extension(grant: &Grant) -> Option<ExtensionHash> {
+    match &grant.state {
+        State::Active(active) => active.extension.as_ref().map(|extension| extension.hash),
+        State::Pending(_) | State::Dropped(_) | State::Ended(_) => None,
+    }
+}

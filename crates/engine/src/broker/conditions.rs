@@ -1,0 +1,100 @@
+//! The conditions of promise P1, checked at each step that needs them. All fail closed.
+
+use halligan_core::actor::Actor;
+use halligan_core::catalogue::Role;
+use halligan_core::grant::{Command, Grant, Resolved, Standing};
+use halligan_core::id::PersonId;
+use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
+
+use super::Broker;
+use crate::ports::{Action, Ask};
+use crate::problem::{Problem, ProblemKind};
+
+impl Broker {
+    /// The policy permits `person` this; returns the rules that do.
+    pub(super) fn permitted(&self, person: &PersonId, action: Action, role: &Role) -> Result<Vec<String>, Problem> {
+        let decision = self.ports.authority.decide(&Ask { person, action, role });
+        if decision.allow {
+            return Ok(decision.rules);
+        }
+        let detail = format!("`{person}` may not {} on the role `{}`", action.as_str(), role.id);
+        Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(decision.unmet))
+    }
+
+    /// The incident is open, by its tool's own word. Nobody knows: no.
+    pub(super) async fn incident_is_open(&self, incident: &IncidentRef) -> Result<OpenIncident, Problem> {
+        match self.ports.incidents.check(incident).await {
+            IncidentStatus::Open(open) => Ok(open),
+            IncidentStatus::Closed { known: true } => {
+                Err(Problem::new(ProblemKind::IncidentClosed, format!("the incident `{incident}` is closed: name one that is open")).in_field("incident"))
+            }
+            IncidentStatus::Closed { known: false } => {
+                let providers: Vec<String> = self.ports.incidents.providers().iter().map(ToString::to_string).collect();
+                let detail = format!("there is no incident `{incident}`: name an open one of {}", providers.join(", "));
+                Err(Problem::new(ProblemKind::IncidentClosed, detail).in_field("incident"))
+            }
+            IncidentStatus::Unknown { reason } => {
+                let detail = format!("nobody knows whether the incident `{incident}` is open: {reason}");
+                Err(Problem::new(ProblemKind::IncidentUnknown, detail).in_field("incident").retry_after(5))
+            }
+        }
+    }
+
+    /// As [`Broker::incident_is_open`], under a grant that exists: a closed
+    /// incident ends it.
+    pub(super) async fn incident_still_open(&self, grant: &Grant) -> Result<(), Problem> {
+        let checked = self.incident_is_open(&grant.request.incident).await;
+        if let Err(problem) = &checked
+            && problem.kind == ProblemKind::IncidentClosed
+            && let Err(error) = self.command(&Actor::SYSTEM, grant.request.id, None, Command::CloseIncident).await
+        {
+            // It was over already, or the store is down and the next check ends it.
+            tracing::info!(grant = %grant.request.id, %error, "a closed incident's grant could not be ended here");
+        }
+        checked.map(drop)
+    }
+
+    /// The catalogue still means what the request's hash says.
+    pub(super) fn catalogue_unchanged(&self, grant: &Grant) -> Result<&Role, Problem> {
+        let role = self.role_of(grant)?;
+        let request = &grant.request;
+        let now = Resolved::of(role, &request.resolved.scope);
+        if now.as_ref() == Some(&request.resolved) && self.catalogue.deployment == request.deployment {
+            return Ok(role);
+        }
+        let detail = format!(
+            "the role `{}` or its scope `{}` has changed since it was asked for: ask again",
+            role.id, request.resolved.scope
+        );
+        Err(Problem::new(ProblemKind::CatalogueChanged, detail))
+    }
+
+    /// Whoever acknowledged the grant still may.
+    pub(super) fn acknowledger_still_may(&self, grant: &Grant, role: &Role) -> Result<(), Problem> {
+        match grant.activation().map(|activation| &activation.standing) {
+            Some(Standing::Acknowledged(acknowledged)) => {
+                self.permitted(&acknowledged.by.person, Action::Acknowledge, role).map(drop)
+            }
+            Some(Standing::Unacknowledged { .. }) => {
+                self.permitted(&grant.request.requester.person, Action::StartEmergency, role).map(drop)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// There is room for one more active grant in the role's revocation policy.
+    pub(super) async fn role_has_room(&self, role: &Role) -> Result<(), Problem> {
+        let max = halligan_core::iam::revocation::ACTIVE_GRANTS_MAX;
+        let filter = crate::ports::Filter {
+            phases: vec![halligan_core::grant::Phase::Active],
+            role: Some(role.id.clone()),
+            ..crate::ports::Filter::default()
+        };
+        let limit = u32::try_from(max).unwrap_or(u32::MAX);
+        if self.ports.grants.grants(&filter, limit).await?.grants.len() < max {
+            return Ok(());
+        }
+        let detail = format!("the role `{}` has {max} active grants, as many as its revocation policy can tell apart: end one first", role.id);
+        Err(Problem::new(ProblemKind::RoleAtCapacity, detail))
+    }
+}

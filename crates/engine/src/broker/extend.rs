@@ -1,0 +1,38 @@
+//! Asking for a later end.
+
+use halligan_core::grant::{Command, Grant};
+use halligan_core::id::Nonce;
+use halligan_core::text::Reason;
+use jiff::SignedDuration;
+
+use super::Broker;
+use super::step::answers;
+use crate::caller::Caller;
+use crate::ports::Action;
+use crate::problem::Problem;
+
+impl Broker {
+    /// Asks for a later end; a second person acknowledges it like a request.
+    ///
+    /// # Errors
+    /// Which condition is missing. A refusal is recorded and changes nothing.
+    pub async fn extend(&self, caller: &Caller, grant: &str, duration_seconds: i64, reason: &str) -> Result<Grant, Problem> {
+        let found = self.named(caller, Action::Extend.as_str(), grant).await?.grant;
+        let outcome = self.once(caller, self.extend_found(caller, &found, duration_seconds, reason)).await;
+        self.told(caller, Action::Extend.as_str(), &found, outcome).await
+    }
+
+    async fn extend_found(&self, caller: &Caller, grant: &Grant, duration_seconds: i64, reason: &str) -> Result<Grant, Problem> {
+        let reason = Reason::try_from(reason.to_owned())?;
+        let role = self.catalogue_unchanged(grant)?;
+        self.permitted(&caller.human.person, Action::Extend, role)?;
+        self.incident_still_open(grant).await?;
+        let command = Command::RequestExtension {
+            by: caller.human.clone(),
+            duration: SignedDuration::from_secs(duration_seconds),
+            reason,
+            nonce: Nonce(self.ports.entropy.bytes()),
+        };
+        self.command(&caller.actor(), grant.request.id, answers(caller), command).await
+    }
+}

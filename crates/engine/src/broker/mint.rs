@@ -1,0 +1,174 @@
+//! Minting credentials: conditions, intent, AssumeRole beside the log, answer.
+
+use halligan_core::event::{Event, Recorded};
+use halligan_core::grant::{Grant, MintDraft, Refusal, Transition, Warrant};
+use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
+use halligan_core::id::MintId;
+use jiff::Timestamp;
+
+use super::Broker;
+use super::step::Taken;
+use crate::caller::{Caller, ConsoleSignIn, Minted};
+use crate::ports::{Action, Change, Credentials, MintError};
+use crate::problem::{Problem, ProblemKind};
+
+impl Broker {
+    /// Mints credentials under an active grant, for its requester. Each call is a new mint.
+    ///
+    /// # Errors
+    /// Which condition is missing, or what the log or AWS could not do. Whatever
+    /// was minted then is discarded: no credentials leave with an error.
+    pub async fn mint(&self, caller: &Caller, grant: &str) -> Result<Minted, Problem> {
+        let found = self.named(caller, Action::Mint.as_str(), grant).await?.grant;
+        let outcome = self.mint_found(caller, &found, false).await;
+        self.told(caller, Action::Mint.as_str(), &found, outcome).await
+    }
+
+    /// As [`Broker::mint`], traded for a URL that signs in to the console once.
+    ///
+    /// # Errors
+    /// As [`Broker::mint`]; or the role has no console.
+    pub async fn console(&self, caller: &Caller, grant: &str) -> Result<ConsoleSignIn, Problem> {
+        let found = self.named(caller, Action::Mint.as_str(), grant).await?.grant;
+        let outcome = self.console_found(caller, &found).await;
+        self.told(caller, Action::Mint.as_str(), &found, outcome).await
+    }
+
+    async fn console_found(&self, caller: &Caller, grant: &Grant) -> Result<ConsoleSignIn, Problem> {
+        let role = self.role_of(grant)?;
+        if !role.console {
+            let detail = format!("the role `{}` has no console sign-in: use credentials", role.id);
+            return Err(Problem::new(ProblemKind::NoConsole, detail));
+        }
+        let minted = self.mint_found(caller, grant, true).await?;
+        let url = self.ports.console.sign_in(&minted.credentials).await?;
+        Ok(ConsoleSignIn { url, expires_at: minted.expires_at })
+    }
+
+    async fn mint_found(&self, caller: &Caller, grant: &Grant, console: bool) -> Result<Minted, Problem> {
+        self.conditions_hold(caller, grant).await?;
+        let Taken { grant, committed, with: warrant } = self.intend(caller, grant, console).await?;
+        // No credentials leave before the record of them is durable. Each mint
+        // appends an entry, so there is always a position to wait for.
+        let position = committed.position.unwrap_or(u64::MAX);
+        let (durable, minted) = tokio::join!(
+            self.publisher.make_durable(position, self.settings.log_wait),
+            self.ports.minter.mint(&warrant),
+        );
+        let credentials = self.outcome(caller, &grant, &warrant, minted).await?;
+        if let Err(because) = durable {
+            self.discard(caller, &grant, &warrant, &credentials, "the record was not durable").await;
+            let detail = format!("the record of these credentials could not be made durable, so none were handed out: {because}");
+            return Err(Problem::new(ProblemKind::LogNotDurable, detail).retry_after(5));
+        }
+        self.still_warranted(caller, &warrant, &credentials).await?;
+        let issued = Event::CredentialsIssued {
+            mint: warrant.draft().mint,
+            access_key_id: credentials.access_key_id.clone(),
+            packed_policy_percent: credentials.packed_policy_percent,
+        };
+        self.append(caller, &grant, issued).await?;
+        let expires_at = credentials.token_expires_at.min(warrant.draft().policy.fence());
+        Ok(Minted { credentials, expires_at, grant })
+    }
+
+    /// Everything that must be true again at each mint.
+    async fn conditions_hold(&self, caller: &Caller, grant: &Grant) -> Result<(), Problem> {
+        let now = self.ports.clock.now();
+        // Deadlines that have passed are acted on by the step; here only who and what.
+        match grant.mint_fence(&caller.human, now) {
+            Ok(_) | Err(Refusal::Overdue(_)) => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
+        if let Err(seconds) = self.mint_rate.take(&grant.request.id, now) {
+            let detail = format!("this grant has minted {} times within a minute", self.settings.mints_per_minute);
+            return Err(Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds));
+        }
+        self.time_can_be_told().await?;
+        let role = self.catalogue_unchanged(grant)?;
+        self.permitted(&caller.human.person, Action::Mint, role)?;
+        self.acknowledger_still_may(grant, role)?;
+        match self.incident_still_open(grant).await {
+            // Under an active grant the last word that was heard, open, is enough.
+            Err(problem) if problem.kind == ProblemKind::IncidentUnknown => {
+                tracing::warn!(grant = %grant.request.id, %problem, "minting on the incident's last known state");
+                Ok(())
+            }
+            checked => checked,
+        }
+    }
+
+    /// Appends the intent, and takes the right to mint from the lifecycle.
+    async fn intend(&self, caller: &Caller, grant: &Grant, console: bool) -> Result<Taken<Warrant>, Problem> {
+        let role = self.role_of(grant)?;
+        let scope = role.scopes.get(&grant.request.resolved.scope).ok_or_else(|| {
+            Problem::new(ProblemKind::CatalogueChanged, "the scope of this grant is no longer in the catalogue: ask again")
+        })?;
+        let principal = &caller.human.principal;
+        let step = |grant: &Grant, now: Timestamp| -> Result<(Transition, Warrant), Refusal> {
+            let fence = grant.mint_fence(&caller.human, now)?;
+            let draft = MintDraft {
+                mint: MintId(self.ports.entropy.uuid_v7(now)),
+                role_arn: role.arn.clone(),
+                external_id: role.external_id.clone(),
+                session_name: SessionName::new(self.ports.entropy.bytes()),
+                source_identity: SourceIdentity::new(caller.human.person.as_str(), &principal.issuer, &principal.subject),
+                policy: session_policy(scope, fence)?,
+                token_seconds: MintDraft::token_seconds(now, fence, role.session_max),
+            };
+            grant.intend_mint(&caller.human, draft, console, now)
+        };
+        self.step(&caller.actor(), grant.request.id, None, step).await
+    }
+
+    /// Records what came of AssumeRole, if nothing did.
+    async fn outcome(
+        &self,
+        caller: &Caller,
+        grant: &Grant,
+        warrant: &Warrant,
+        minted: Result<Credentials, MintError>,
+    ) -> Result<Credentials, Problem> {
+        match minted {
+            Ok(credentials) => Ok(credentials),
+            Err(error) => {
+                let outcome_unknown = matches!(error, MintError::OutcomeUnknown(_));
+                let because = error.to_string();
+                self.append(caller, grant, Event::CredentialsFailed { mint: warrant.draft().mint, because, outcome_unknown }).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The right is read again after AssumeRole and before the answer.
+    async fn still_warranted(&self, caller: &Caller, warrant: &Warrant, credentials: &Credentials) -> Result<(), Problem> {
+        let found = self.ports.grants.grant(warrant.grant()).await?;
+        let Some(grant) = found.map(|found| found.grant) else {
+            return Err(Problem::new(ProblemKind::RightLost, "the grant is gone"));
+        };
+        if grant.still_warrants(warrant, self.ports.clock.now()) {
+            return Ok(());
+        }
+        let because = format!("the grant is {}", grant.phase());
+        self.discard(caller, &grant, warrant, credentials, &because).await;
+        let detail = format!("{because}: what was minted meanwhile was discarded");
+        Err(Problem::new(ProblemKind::RightLost, detail))
+    }
+
+    async fn discard(&self, caller: &Caller, grant: &Grant, warrant: &Warrant, credentials: &Credentials, because: &str) {
+        let event = Event::CredentialsDiscarded {
+            mint: warrant.draft().mint,
+            access_key_id: credentials.access_key_id.clone(),
+            because: because.to_owned(),
+        };
+        if let Err(problem) = self.append(caller, grant, event).await {
+            tracing::error!(grant = %grant.request.id, %problem, "a discarded mint could not be recorded");
+        }
+    }
+
+    async fn append(&self, caller: &Caller, grant: &Grant, event: Event) -> Result<(), Problem> {
+        let draft = self.recorder.draft_about(grant, caller.actor(), Recorded::plain(event));
+        self.recorder.commit(Change { entries: vec![draft], ..Change::default() }).await?;
+        Ok(())
+    }
+}

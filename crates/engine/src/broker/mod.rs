@@ -1,0 +1,209 @@
+//! The use cases, one file each. A use case checks the conditions, lets the
+//! lifecycle decide, and commits; what is left to do outside is work for the
+//! reconcilers.
+
+mod answer;
+mod conditions;
+mod end;
+mod extend;
+mod mint;
+mod read;
+mod request;
+mod step;
+
+use std::sync::Arc;
+
+use halligan_core::catalogue::{Catalogue, Role};
+use halligan_core::entry::Subject;
+use halligan_core::event::{Event, Recorded};
+use halligan_core::grant::Grant;
+use halligan_core::id::GrantId;
+use jiff::SignedDuration;
+
+use crate::caller::Caller;
+use crate::ports::{
+    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, GrantStore, IdempotencyStore, Incidents, Leases, LogQueue, Minter, Sink, Versioned,
+};
+use crate::problem::{Problem, ProblemKind};
+use crate::publisher::Publisher;
+use crate::rate::Rate;
+use crate::recorder::Recorder;
+use crate::skew::SkewGuard;
+use crate::wake::Wake;
+
+/// Everything outside that the use cases need.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each port is documented where it is defined")]
+pub struct Ports {
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub grants: Arc<dyn GrantStore>,
+    pub queue: Arc<dyn LogQueue>,
+    pub leases: Arc<dyn Leases>,
+    pub idempotency: Arc<dyn IdempotencyStore>,
+    pub sink: Arc<dyn Sink>,
+    pub authority: Arc<dyn Authority>,
+    pub incidents: Arc<dyn Incidents>,
+    pub minter: Arc<dyn Minter>,
+    pub console: Arc<dyn Console>,
+    pub clock_offset: Arc<dyn ClockOffset>,
+}
+
+/// What the configuration says about the use cases.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Names this process in leases.
+    pub replica: String,
+    /// How long a mint waits for its record to be durable.
+    pub log_wait: SignedDuration,
+    /// How many mints a grant may have a minute.
+    pub mints_per_minute: u32,
+}
+
+/// The broker: every use case is a method.
+pub struct Broker {
+    catalogue: Arc<Catalogue>,
+    ports: Ports,
+    settings: Settings,
+    recorder: Arc<Recorder>,
+    publisher: Arc<Publisher>,
+    skew: Arc<SkewGuard>,
+    wake: Arc<Wake>,
+    mint_rate: Rate<GrantId>,
+}
+
+impl Broker {
+    /// A broker over these ports. It serves nothing and works on nothing by itself.
+    #[must_use]
+    pub fn new(catalogue: Arc<Catalogue>, ports: Ports, settings: Settings) -> Self {
+        let wake = Arc::new(Wake::default());
+        let recorder =
+            Arc::new(Recorder::new(ports.grants.clone(), ports.clock.clone(), ports.entropy.clone(), wake.clone()));
+        let publisher = Arc::new(Publisher::new(
+            ports.queue.clone(),
+            ports.leases.clone(),
+            ports.sink.clone(),
+            ports.clock.clone(),
+            settings.replica.clone(),
+        ));
+        let skew = Arc::new(SkewGuard::new(ports.clock_offset.clone(), recorder.clone()));
+        let mint_rate = Rate::new(settings.mints_per_minute, SignedDuration::from_mins(1));
+        Self { catalogue, ports, settings, recorder, publisher, skew, wake, mint_rate }
+    }
+
+    /// What commits wake.
+    #[must_use]
+    pub const fn wake(&self) -> &Arc<Wake> {
+        &self.wake
+    }
+
+    /// What makes entries.
+    #[must_use]
+    pub const fn recorder(&self) -> &Arc<Recorder> {
+        &self.recorder
+    }
+
+    /// What makes entries durable.
+    #[must_use]
+    pub const fn publisher(&self) -> &Arc<Publisher> {
+        &self.publisher
+    }
+
+    /// What watches the clock.
+    #[must_use]
+    pub const fn skew(&self) -> &Arc<SkewGuard> {
+        &self.skew
+    }
+
+    /// What can be asked for.
+    #[must_use]
+    pub const fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.catalogue
+    }
+
+    /// Records that the broker started, with which configuration.
+    pub async fn started(&self, version: &str, configuration_sha256: &str) {
+        let (version, configuration_sha256) = (version.to_owned(), configuration_sha256.to_owned());
+        let event = Event::BrokerStarted { version, configuration_sha256 };
+        self.recorder.record(halligan_core::actor::Actor::SYSTEM, Subject::broker("process"), Recorded::plain(event)).await;
+    }
+
+    /// Whether this replica can do its work: the store answers, and the log takes entries.
+    ///
+    /// # Errors
+    /// What it can't.
+    pub async fn ready(&self) -> Result<(), Problem> {
+        self.ports.queue.published().await?;
+        match self.publisher.failure() {
+            None => Ok(()),
+            Some(failure) => Err(Problem::new(ProblemKind::LogNotDurable, failure)),
+        }
+    }
+
+    /// Records a refusal and gives it back, ready to be answered.
+    pub async fn refuse(&self, caller: &Caller, action: &str, subject: Subject, problem: Problem) -> Problem {
+        if self.recorder.admits(&caller.human.person, problem.kind) {
+            let draft = self.recorder.draft(caller.actor(), subject, refused(caller, action, &problem));
+            self.recorder.record_draft(draft).await;
+        }
+        problem
+    }
+
+    /// Counts the refusal of somebody who isn't known.
+    pub fn count_refusal(&self, kind: ProblemKind) {
+        self.recorder.count(kind);
+    }
+
+    /// As [`Broker::refuse`], about a grant.
+    async fn refuse_about(&self, caller: &Caller, action: &str, grant: &Grant, problem: Problem) -> Problem {
+        if self.recorder.admits(&caller.human.person, problem.kind) {
+            let draft = self.recorder.draft_about(grant, caller.actor(), refused(caller, action, &problem));
+            self.recorder.record_draft(draft).await;
+        }
+        problem
+    }
+
+    /// The grant that `text` names.
+    async fn named(&self, caller: &Caller, action: &str, text: &str) -> Result<Versioned, Problem> {
+        let found = match text.parse::<GrantId>() {
+            Err(error) => Err(Problem::invalid("grant", error)),
+            Ok(id) => match self.ports.grants.grant(id).await? {
+                Some(found) => Ok(found),
+                None => Err(Problem::new(ProblemKind::NotFound, format!("there is no grant `{id}`")).in_field("grant")),
+            },
+        };
+        match found {
+            Ok(found) => Ok(found),
+            Err(problem) => Err(self.refuse(caller, action, Subject::broker("grants"), problem).await),
+        }
+    }
+
+    /// The grants whose deadlines come next.
+    pub(crate) async fn next_due(&self, limit: u32) -> Result<Vec<DueGrant>, Problem> {
+        Ok(self.ports.grants.next_due(limit).await?)
+    }
+
+    /// The grant of this id, for the reconcilers.
+    pub(crate) async fn grant_by_id(&self, id: GrantId) -> Result<Option<Versioned>, Problem> {
+        Ok(self.ports.grants.grant(id).await?)
+    }
+
+    /// The catalogue's entry for a grant, as it is now.
+    fn role_of(&self, grant: &Grant) -> Result<&Role, Problem> {
+        let id = &grant.request.target.id;
+        self.catalogue
+            .roles
+            .get(id)
+            .ok_or_else(|| Problem::new(ProblemKind::CatalogueChanged, format!("the catalogue no longer has the role `{id}`")))
+    }
+}
+
+fn refused(caller: &Caller, action: &str, problem: &Problem) -> Recorded {
+    let event =
+        Event::ActionRefused { action: action.to_owned(), problem: problem.kind.slug().to_owned(), unmet: problem.unmet.clone() };
+    let mut recorded = Recorded::plain(event);
+    if let Some(address) = caller.address {
+        recorded.personal = recorded.personal.with("address", address.to_string());
+    }
+    recorded
+}

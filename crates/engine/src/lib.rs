@@ -1,0 +1,14 @@
+//! Ports, use cases and reconcilers: what Halligan does, without knowing with what.
+
+pub mod authority;
+pub mod broker;
+pub mod caller;
+pub mod fakes;
+pub mod ports;
+pub mod problem;
+pub mod publisher;
+pub mod rate;
+pub mod reconcile;
+pub mod recorder;
+pub mod skew;
+pub mod wake;

@@ -1,0 +1,137 @@
+//! Takes entries from the store's order to the sink, and tells who waits.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, watch};
+
+use crate::ports::{Clock, Leases, LogQueue, Sink, SinkError, StoreError};
+
+/// How many entries one append takes.
+const BATCH: u32 = 512;
+/// How long a publisher is alone; an append takes far less.
+const LEASE: SignedDuration = SignedDuration::from_secs(15);
+const LEASE_NAME: &str = "publisher";
+
+/// Why entries could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The sink didn't take them.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The store didn't answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another replica is publishing.
+    #[error("another replica is publishing")]
+    Elsewhere,
+}
+
+/// Publishes entries, one batch at a time across replicas.
+pub struct Publisher {
+    queue: Arc<dyn LogQueue>,
+    leases: Arc<dyn Leases>,
+    sink: Arc<dyn Sink>,
+    clock: Arc<dyn Clock>,
+    holder: String,
+    turn: Mutex<Option<Timestamp>>,
+    durable: watch::Sender<u64>,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Publisher {
+    /// A publisher; `holder` names this replica in leases.
+    pub fn new(queue: Arc<dyn LogQueue>, leases: Arc<dyn Leases>, sink: Arc<dyn Sink>, clock: Arc<dyn Clock>, holder: String) -> Self {
+        Self {
+            queue,
+            leases,
+            sink,
+            clock,
+            holder,
+            turn: Mutex::new(None),
+            durable: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// Publishes what waits; returns up to which position all is durable.
+    ///
+    /// # Errors
+    /// The sink or the store failed, or another replica publishes: what waits goes on waiting.
+    pub async fn publish(&self) -> Result<u64, PublishError> {
+        let mut held_until = self.turn.lock().await;
+        let outcome = self.publish_alone(&mut held_until).await;
+        match &outcome {
+            Ok(position) => {
+                self.durable.send_if_modified(|durable| std::mem::replace(durable, (*durable).max(*position)) < *position);
+                self.failure.send_if_modified(|failure| failure.take().is_some());
+            }
+            Err(PublishError::Elsewhere) => {}
+            Err(error) => {
+                let text = error.to_string();
+                tracing::error!(error = %text, "entries can't be made durable");
+                self.failure.send_replace(Some(text));
+            }
+        }
+        outcome
+    }
+
+    async fn publish_alone(&self, held_until: &mut Option<Timestamp>) -> Result<u64, PublishError> {
+        let now = self.clock.now();
+        // The lease is taken again well before its end, so that an append never outlives it.
+        if held_until.is_none_or(|until| until.duration_since(now) < LEASE / 2) {
+            let lease = self.leases.acquire(LEASE_NAME, &self.holder, now, LEASE).await?;
+            *held_until = lease.map(|lease| lease.until);
+            if held_until.is_none() {
+                return Err(PublishError::Elsewhere);
+            }
+        }
+        loop {
+            let batch = self.queue.unpublished(BATCH).await?;
+            let Some(last) = batch.last().map(|entry| entry.position) else {
+                return Ok(self.queue.published().await?);
+            };
+            self.sink.append(&batch).await?;
+            self.queue.mark_published(last).await?;
+            if batch.len() < BATCH as usize {
+                return Ok(last);
+            }
+        }
+    }
+
+    /// Publishes until `position` is durable.
+    ///
+    /// # Errors
+    /// A text for people: why it is not.
+    pub async fn make_durable(&self, position: u64, within: SignedDuration) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + within.unsigned_abs();
+        let mut last = "the log sink did not confirm in time".to_owned();
+        loop {
+            if *self.durable.borrow() >= position {
+                return Ok(());
+            }
+            match tokio::time::timeout_at(deadline, self.publish()).await {
+                Ok(Ok(durable)) if durable >= position => return Ok(()),
+                Ok(Ok(_)) => {}
+                Ok(Err(PublishError::Sink(SinkError::Fork { position }))) => return Err(SinkError::Fork { position }.to_string()),
+                Ok(Err(PublishError::Elsewhere)) => {
+                    if self.queue.published().await.is_ok_and(|published| published >= position) {
+                        return Ok(());
+                    }
+                }
+                Ok(Err(error)) => last = error.to_string(),
+                Err(_) => return Err(last),
+            }
+            let pause = tokio::time::Duration::from_millis(50);
+            if tokio::time::timeout_at(deadline, tokio::time::sleep(pause)).await.is_err() {
+                return Err(last);
+            }
+        }
+    }
+
+    /// What the last attempt failed with, if it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+}

@@ -1,0 +1,58 @@
+//! What has to be done now and then: forget old idempotency answers, write down
+//! what was counted, look at the clock, and look at each role's policy again.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use halligan_core::catalogue::Target;
+use halligan_core::grant::Effect;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
+
+use super::{Reconciler, Status};
+use crate::broker::Broker;
+use crate::ports::{Idempotency, IdempotencyStore, WorkQueue};
+use crate::problem::Problem;
+use crate::recorder::WINDOW;
+
+/// How often each role's revocation policy is compared with what it should say.
+const DRIFT_CHECK: SignedDuration = SignedDuration::from_mins(10);
+
+/// Keeps the house.
+pub struct Housekeeping {
+    broker: Arc<Broker>,
+    idempotency: Arc<dyn IdempotencyStore>,
+    work: Arc<dyn WorkQueue>,
+    drift_checked: Mutex<Option<Timestamp>>,
+}
+
+impl Housekeeping {
+    /// For the broker and its store.
+    #[must_use]
+    pub fn new(broker: Arc<Broker>, idempotency: Arc<dyn IdempotencyStore>, work: Arc<dyn WorkQueue>) -> Self {
+        Self { broker, idempotency, work, drift_checked: Mutex::new(None) }
+    }
+}
+
+#[async_trait]
+impl Reconciler for Housekeeping {
+    fn name(&self) -> &'static str {
+        "housekeeping"
+    }
+
+    async fn tick(&self, now: Timestamp) -> Result<Status, Problem> {
+        self.broker.recorder().close_window(now).await;
+        self.broker.skew().stopped().await;
+        let pruned = self.idempotency.prune(now - Idempotency::KEPT).await?;
+        let mut checked = self.drift_checked.lock().await;
+        // At the start too: what a crash left undone is found by the same way.
+        if checked.is_none_or(|at| now.duration_since(at) >= DRIFT_CHECK) {
+            for role in self.broker.catalogue().roles.keys() {
+                self.work.schedule(&Effect::Enforce(Target::role(role.clone())), now).await?;
+            }
+            self.broker.wake().work.notify_one();
+            *checked = Some(now);
+        }
+        Ok(Status { done: u32::try_from(pruned).unwrap_or(u32::MAX), next: Some(now + WINDOW) })
+    }
+}

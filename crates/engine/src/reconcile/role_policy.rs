@@ -1,0 +1,225 @@
+//! One role's revocation policy: read, told from tampering, written, read back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use halligan_core::actor::Actor;
+use halligan_core::catalogue::{Catalogue, Role, Target};
+use halligan_core::entry::{Draft, Subject};
+use halligan_core::event::{Event, Recorded};
+use halligan_core::grant::{Containment, Ending, Grant, State};
+use halligan_core::iam::revocation::{Compiled, Desired, Ended, Mode, NoRoom, RevocationPolicy, Room, policy_name};
+use halligan_core::id::GrantId;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ports::{
+    GrantStore, Lease, RoleLedger, RolePolicies, RolePoliciesError, RolePolicy, RoleRecord, StoreError, Versioned,
+};
+use crate::recorder::Recorder;
+
+/// No token that we mint lives longer; what is adopted stays denied for that long.
+const TOKEN_LIFE_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+/// Why a role's policy doesn't say what it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PolicyError {
+    #[error(transparent)]
+    Aws(#[from] RolePoliciesError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    NoRoom(#[from] NoRoom),
+    #[error("the revocation policy was written, and reading it back shows another")]
+    NotReadBack,
+}
+
+/// What was found on the role before anything was written.
+pub(super) struct Found {
+    ours: Option<String>,
+    room: Room,
+    /// The grants that the policy as found denies by name.
+    pub denied: BTreeSet<GrantId>,
+}
+
+/// Reads and writes revocation policies. The caller holds the role's lease.
+pub(super) struct RolePolicyWriter {
+    pub catalogue: Arc<Catalogue>,
+    pub grants: Arc<dyn GrantStore>,
+    pub ledger: Arc<dyn RoleLedger>,
+    pub policies: Arc<dyn RolePolicies>,
+    pub recorder: Arc<Recorder>,
+}
+
+impl RolePolicyWriter {
+    pub async fn read(&self, role: &Role) -> Result<Found, PolicyError> {
+        let name = self.policy_name();
+        let policies = self.policies.read(role).await?;
+        let (ours, others): (Vec<_>, Vec<_>) = policies.into_iter().partition(|policy| policy.name == name);
+        let others: Vec<String> = others.into_iter().map(|policy| policy.document).collect();
+        let ours = ours.into_iter().next().map(|policy| policy.document);
+        let denied = ours.as_deref().and_then(|json| RevocationPolicy::parse(json).ok()).map(|policy| policy.listed);
+        Ok(Found { ours, room: Room::beside(&others), denied: denied.unwrap_or_default() })
+    }
+
+    /// Makes the policy say what `enforceable` needs; returns until when it must
+    /// say so, if it says anything.
+    pub async fn write(
+        &self,
+        role: &Role,
+        lease: &Lease,
+        found: Found,
+        enforceable: &[Versioned],
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, PolicyError> {
+        let mut record = self.ledger.record(&role.id).await?;
+        let mut entries = self.adopt(role, &found, &mut record, now).await?;
+        let desired = desired(enforceable, &record, now);
+        let until = desired_until(enforceable, &record, now);
+
+        // Compiled at the generation that stands: the same text needs no write.
+        let standing = desired.compile(record.generation, found.room)?;
+        if standing.as_ref().map(|compiled| &compiled.json) == found.ours.as_ref() {
+            if !entries.is_empty() {
+                record.document = found.ours;
+                self.ledger.save(&role.id, &record, entries, lease, now).await?;
+            }
+            return Ok(until);
+        }
+        record.generation = record.generation.next();
+        let compiled = desired.compile(record.generation, found.room)?;
+        record.document = compiled.as_ref().map(|compiled| compiled.json.clone());
+        // The generation is ours before it is AWS's: a crash in between leaves a
+        // policy that is older than the ledger, and is written again.
+        self.ledger.save(&role.id, &record, std::mem::take(&mut entries), lease, now).await?;
+        self.put(role, compiled.as_ref()).await?;
+        let written = self.entry(role, written(&record, compiled.as_ref()));
+        self.ledger.save(&role.id, &record, vec![written], lease, now).await?;
+        if compiled.as_ref().is_some_and(Compiled::alarming) {
+            tracing::error!(role = %role.id, "the role's revocation policy runs out of room");
+        }
+        Ok(until)
+    }
+
+    async fn put(&self, role: &Role, compiled: Option<&Compiled>) -> Result<(), PolicyError> {
+        let name = self.policy_name();
+        match compiled {
+            Some(compiled) => {
+                let policy = RolePolicy { name: name.clone(), document: compiled.json.clone() };
+                self.policies.write(role, &policy).await?;
+            }
+            None => self.policies.remove(role, &name).await?,
+        }
+        let back = self.policies.read(role).await?.into_iter().find(|policy| policy.name == name);
+        let same = match (&back, compiled) {
+            (None, None) => true,
+            (Some(back), Some(compiled)) => {
+                RevocationPolicy::parse(&back.document).is_ok_and(|policy| policy == compiled.policy)
+            }
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if same { Ok(()) } else { Err(PolicyError::NotReadBack) }
+    }
+
+    /// Tells what stands on the role from what the ledger says was written, and
+    /// keeps denied what it denies that the store doesn't know to have ended.
+    async fn adopt(&self, role: &Role, found: &Found, record: &mut RoleRecord, now: Timestamp) -> Result<Vec<Draft>, PolicyError> {
+        record.adopted.retain(|_, at| now.duration_since(*at) < TOKEN_LIFE_MAX);
+        if record.adopted_cut.as_ref().is_some_and(|cut| now.duration_since(cut.before) >= TOKEN_LIFE_MAX) {
+            record.adopted_cut = None;
+        }
+        if found.ours == record.document {
+            return Ok(Vec::new());
+        }
+        let (what, adopted) = match found.ours.as_deref().map(RevocationPolicy::parse) {
+            None => ("the policy is gone".to_owned(), BTreeSet::new()),
+            Some(Err(foreign)) => (foreign.to_string(), BTreeSet::new()),
+            // A late write or a stale read of ours: an older generation says nothing new.
+            Some(Ok(policy)) if policy.generation < record.generation => return Ok(Vec::new()),
+            Some(Ok(policy)) => {
+                let unknown = self.unknown(&policy.listed).await?;
+                record.adopted.extend(unknown.iter().map(|grant| (*grant, now)));
+                let newer = policy.generation > record.generation;
+                if newer {
+                    record.adopted_cut = policy.cut;
+                }
+                record.generation = record.generation.max(policy.generation);
+                let what = if newer { "the policy is newer than the store" } else { "the policy has been changed" };
+                (what.to_owned(), unknown)
+            }
+        };
+        tracing::error!(role = %role.id, found = %what, "the role's revocation policy is not what was written");
+        Ok(vec![self.entry(role, Event::RevocationDrift { found: what, adopted })])
+    }
+
+    /// Of `listed`, those that the store doesn't know to have ended. One that it
+    /// takes for active has ended too: an older store doesn't know yet.
+    async fn unknown(&self, listed: &BTreeSet<GrantId>) -> Result<BTreeSet<GrantId>, PolicyError> {
+        let mut unknown = BTreeSet::new();
+        for id in listed {
+            let ended = self.grants.grant(*id).await?.is_some_and(|found| matches!(found.grant.state, State::Ended(_)));
+            if !ended {
+                unknown.insert(*id);
+            }
+        }
+        Ok(unknown)
+    }
+
+    fn entry(&self, role: &Role, event: Event) -> Draft {
+        let subject = Subject::target(&Target::role(role.id.clone()));
+        self.recorder.draft(Actor::SYSTEM, subject, Recorded::plain(event))
+    }
+
+    fn policy_name(&self) -> String {
+        policy_name(&self.catalogue.deployment)
+    }
+}
+
+fn written(record: &RoleRecord, compiled: Option<&Compiled>) -> Event {
+    let mode = match compiled.map(|compiled| compiled.mode) {
+        None => "empty",
+        Some(Mode::Listed) => "listed",
+        Some(Mode::ListedWithoutExpired) => "listed_without_expired",
+        Some(Mode::Cut) => "cut",
+    };
+    Event::RevocationWritten {
+        generation: record.generation.0,
+        mode: mode.to_owned(),
+        listed: compiled.map_or(0, |compiled| compiled.policy.listed.len()),
+        fill_percent: compiled.map_or(0, Compiled::fill_percent),
+    }
+}
+
+fn desired(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp) -> Desired {
+    let mut desired = Desired { adopted: record.adopted.clone(), adopted_cut: record.adopted_cut.clone(), ..Desired::default() };
+    for Versioned { grant, .. } in enforceable {
+        let id = grant.request.id;
+        match &grant.state {
+            State::Pending(_) | State::Dropped(_) => {}
+            State::Active(active) => {
+                desired.active.insert(id, active.activation.activated_at);
+            }
+            State::Ended(ended) => match (&ended.ending, &ended.containment) {
+                (Ending::Expired, _) | (_, Containment::Fenced) => desired.expired.push((id, ended.at)),
+                (Ending::Revoked { .. } | Ending::Returned, containment) => {
+                    let contained = matches!(containment, Containment::Contained(_));
+                    desired.ended_early.push(Ended { grant: id, ended_at: ended.at, contained });
+                }
+            },
+        }
+    }
+    desired.expired.retain(|(id, _)| enforceable.iter().any(|found| found.grant.request.id == *id && lives(&found.grant, now)));
+    desired
+}
+
+/// Whether a token of the grant may still live.
+fn lives(grant: &Grant, now: Timestamp) -> bool {
+    grant.activation().and_then(|activation| activation.mints.tokens_until).is_some_and(|until| until > now)
+}
+
+/// When the first of what is denied need not be any more.
+fn desired_until(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp) -> Option<Timestamp> {
+    let tokens = enforceable.iter().filter(|found| matches!(found.grant.state, State::Ended(_)));
+    let tokens = tokens.filter_map(|found| found.grant.activation()?.mints.tokens_until);
+    let adopted: BTreeMap<_, _> = record.adopted.iter().map(|(id, at)| (id, *at + TOKEN_LIFE_MAX)).collect();
+    tokens.chain(adopted.into_values()).filter(|until| *until > now).min()
+}

@@ -1,0 +1,127 @@
+//! Entries that belong to no transition: refusals, findings, the broker's own doings.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use halligan_core::actor::Actor;
+use halligan_core::entry::{Draft, Links, Subject};
+use halligan_core::event::{Event, Recorded};
+use halligan_core::grant::Grant;
+use halligan_core::id::PersonId;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ports::{Change, Clock, Committed, Entropy, GrantStore, StoreError};
+use crate::problem::ProblemKind;
+use crate::wake::Wake;
+
+/// So many refusals of one person a window are entries; the rest is counted.
+const ENTRIES_PER_WINDOW: u32 = 60;
+/// The length of a window.
+pub const WINDOW: SignedDuration = SignedDuration::from_mins(1);
+
+/// Makes entries, and bounds how many of them a caller can cause.
+pub struct Recorder {
+    store: Arc<dyn GrantStore>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    wake: Arc<Wake>,
+    window: Mutex<Window>,
+}
+
+#[derive(Default)]
+struct Window {
+    since: Option<Timestamp>,
+    by_person: HashMap<PersonId, u32>,
+    counted: BTreeMap<ProblemKind, u64>,
+}
+
+impl Recorder {
+    /// A recorder over the store.
+    pub fn new(store: Arc<dyn GrantStore>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, wake: Arc<Wake>) -> Self {
+        Self { store, clock, entropy, wake, window: Mutex::default() }
+    }
+
+    /// A draft about a grant.
+    pub fn draft_about(&self, grant: &Grant, actor: Actor, recorded: Recorded) -> Draft {
+        Draft::about(grant, actor, recorded, self.entropy.uuid_v7(self.clock.now()), self.entropy.bytes())
+    }
+
+    /// A draft about something else.
+    pub fn draft(&self, actor: Actor, subject: Subject, recorded: Recorded) -> Draft {
+        let id = self.entropy.uuid_v7(self.clock.now());
+        Draft { id, salt: self.entropy.bytes(), actor, subject, incident: None, links: Links::default(), recorded }
+    }
+
+    /// Commits a change and wakes those who wait for it.
+    ///
+    /// # Errors
+    /// As [`GrantStore::commit`].
+    pub async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        let (moved, works) = (change.grant.is_some(), !change.effects.is_empty());
+        let committed = self.store.commit(change, self.clock.now()).await?;
+        self.wake.publisher.notify_one();
+        if moved {
+            self.wake.deadlines.notify_one();
+        }
+        if works {
+            self.wake.work.notify_one();
+        }
+        Ok(committed)
+    }
+
+    /// Records something that changes no grant. A store that doesn't answer is
+    /// told to the operators' log: the caller has something graver to say.
+    pub async fn record(&self, actor: Actor, subject: Subject, recorded: Recorded) {
+        let draft = self.draft(actor, subject, recorded);
+        self.record_draft(draft).await;
+    }
+
+    /// As [`Recorder::record`], for a draft that was made before.
+    pub async fn record_draft(&self, draft: Draft) {
+        let change = Change { entries: vec![draft], ..Change::default() };
+        if let Err(error) = self.commit(change).await {
+            tracing::error!(%error, "an entry could not be written");
+        }
+    }
+
+    /// Whether one more refusal of `person` is an entry of its own.
+    pub fn admits(&self, person: &PersonId, kind: ProblemKind) -> bool {
+        let mut window = self.window();
+        let count = window.by_person.entry(person.clone()).or_default();
+        *count = count.saturating_add(1);
+        if *count <= ENTRIES_PER_WINDOW {
+            return true;
+        }
+        *window.counted.entry(kind).or_default() += 1;
+        false
+    }
+
+    /// Counts a refusal of somebody who isn't known.
+    pub fn count(&self, kind: ProblemKind) {
+        *self.window().counted.entry(kind).or_default() += 1;
+    }
+
+    /// Ends the window if its time has come, with an entry if anything was counted.
+    pub async fn close_window(&self, now: Timestamp) {
+        let (since, counted) = {
+            let mut window = self.window();
+            let since = *window.since.get_or_insert(now);
+            if now.duration_since(since) < WINDOW {
+                return;
+            }
+            window.since = Some(now);
+            window.by_person.clear();
+            (since, std::mem::take(&mut window.counted))
+        };
+        if !counted.is_empty() {
+            let counts = counted.into_iter().map(|(kind, count)| (kind.slug().to_owned(), count)).collect();
+            let event = Event::RefusalsCounted { since, counts };
+            self.record(Actor::SYSTEM, Subject::broker("refusals"), Recorded::plain(event)).await;
+        }
+    }
+
+    fn window(&self) -> std::sync::MutexGuard<'_, Window> {
+        // Counters stay usable whatever panicked while they were held.
+        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
