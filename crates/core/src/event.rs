@@ -229,10 +229,10 @@ pub enum Event {
         generation: u64,
         /// How it singles out sessions: `listed`, `listed_without_expired`, `cut`, `empty`.
         mode: String,
-        /// The grants that it denies by name.
-        grants: BTreeSet<GrantId>,
+        /// How many grants it denies by name.
+        listed: usize,
         /// How much of its room it takes.
-        fill_percent: u8,
+        fill_percent: usize,
     },
     /// A role's revocation policy said something that we had not written.
     #[serde(rename = "revocation.drift")]

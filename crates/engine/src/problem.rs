@@ -179,7 +179,7 @@ impl From<InvalidReason> for Problem {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match &refusal {
-            Refusal::WrongState { .. } | Refusal::Overdue(_) => ProblemKind::WrongState,
+            Refusal::WrongState { .. } | Refusal::Overdue(_) | Refusal::NotDue(_) => ProblemKind::WrongState,
             Refusal::SamePerson { .. } => ProblemKind::SamePerson,
             Refusal::NotRequester { .. } => ProblemKind::NotRequester,
             Refusal::HashMismatch => ProblemKind::HashMismatch,

@@ -56,10 +56,11 @@ impl Grant {
     /// must be applied first, as [`Command::Elapse`].
     pub fn apply(&self, command: Command, now: Timestamp) -> Outcome {
         // A deadline is judged here, by the clock, never by whether a worker has run.
-        if let Some(deadline) = self.due(now)
-            && command != Command::Elapse(deadline)
-        {
-            return Err(Refusal::Overdue(deadline));
+        match (self.due(now), &command) {
+            (Some(due), Command::Elapse(deadline)) if due == *deadline => {}
+            (Some(due), _) => return Err(Refusal::Overdue(due)),
+            (None, Command::Elapse(deadline)) => return Err(Refusal::NotDue(*deadline)),
+            (None, _) => {}
         }
         let wrong_state = Refusal::WrongState { command: command.name(), phase: self.phase() };
         match (&self.state, command) {

@@ -19,6 +19,9 @@ pub enum Refusal {
     /// A deadline has passed that no worker has acted on yet.
     #[error("the grant's deadline has passed")]
     Overdue(Deadline),
+    /// A deadline that has not come, or that this state doesn't have.
+    #[error("the grant has no such deadline now")]
+    NotDue(Deadline),
     /// Two parts that must be two humans are one.
     #[error("the requester can't {command} their own grant: another person must")]
     SamePerson {

@@ -1,0 +1,324 @@
+//! The lifecycle under random command sequences: whatever people, deadlines and
+//! incidents do in whatever order, the promises hold.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use halligan_core::actor::{Human, Principal};
+use halligan_core::catalogue::{Scope, Target};
+use halligan_core::grant::{
+    Baseline, Command, Deadline, Evidence, ExtensionHash, Grant, Limits, MintDraft, Opening, Phase, Refusal, Request, RequestHash,
+    Resolved, ScopeHash, Standing, State, Transition,
+};
+use halligan_core::iam::{SessionName, SourceIdentity, Statement, session_policy};
+use halligan_core::id::{GrantId, MintId, Nonce};
+use halligan_core::incident::IncidentRef;
+use halligan_core::text::Reason;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const PEOPLE: [&str; 3] = ["alice", "bob", "carol"];
+const START: i64 = 1_800_000_000;
+
+fn human(person: &str, login: u8) -> Human {
+    let principal = Principal { issuer: format!("https://{login}.example.com"), subject: format!("{person}-{login}") };
+    Human { person: person.parse().unwrap(), principal }
+}
+
+fn reason(text: &str) -> Reason {
+    Reason::try_from(text.to_owned()).unwrap()
+}
+
+fn scope() -> Scope {
+    let statement: Statement = serde_json::from_str(r#"{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}"#).unwrap();
+    Scope { statements: vec![statement], managed: Vec::new() }
+}
+
+fn request(emergency: bool) -> Request {
+    Request {
+        deployment: "demo".parse().unwrap(),
+        id: GrantId::new(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)),
+        nonce: Nonce([7; 32]),
+        requester: human("alice", 1),
+        target: Target::role("prod-admin".parse().unwrap()),
+        resolved: Resolved {
+            role_arn: "arn:aws:iam::123456789012:role/break-glass".to_owned().try_into().unwrap(),
+            scope: "read-only".parse().unwrap(),
+            scope_hash: ScopeHash::of(&scope()),
+        },
+        incident: serde_json::from_str::<IncidentRef>(r#"{"provider":"files","id":"INC-219"}"#).unwrap(),
+        reason: reason("the database is full"),
+        duration: SignedDuration::from_secs(3_600),
+        emergency,
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        acknowledge_within: SignedDuration::from_secs(900),
+        emergency_acknowledge_within: SignedDuration::from_secs(600),
+        total_max: SignedDuration::from_secs(7_200),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(START * 1_000 + 250).unwrap() + SignedDuration::from_secs(seconds)
+}
+
+fn open(emergency: bool) -> Transition {
+    Opening { request: request(emergency), limits: limits(), rules: Vec::new() }.open(at(0))
+}
+
+fn evidence(now: Timestamp) -> Evidence {
+    Evidence { baseline: Baseline::Allowed, observed_at: now, after: SignedDuration::from_secs(1), regions: Vec::new() }
+}
+
+fn draft(fence: Timestamp, now: Timestamp) -> MintDraft {
+    MintDraft {
+        mint: MintId(Uuid::nil()),
+        role_arn: "arn:aws:iam::123456789012:role/break-glass".to_owned().try_into().unwrap(),
+        external_id: "external".to_owned(),
+        session_name: SessionName::new([1; 16]),
+        source_identity: SourceIdentity::new("alice", "https://1.example.com", "alice-1"),
+        policy: session_policy(&scope(), fence).unwrap(),
+        token_seconds: MintDraft::token_seconds(now, fence, SignedDuration::from_secs(3_600)),
+    }
+}
+
+/// What somebody may try, before it is filled in from the grant as it is.
+#[derive(Debug, Clone)]
+enum Try {
+    Acknowledge { person: usize, login: u8, right_hash: bool },
+    Decline { person: usize },
+    Withdraw { person: usize },
+    Extend { person: usize, seconds: i64 },
+    AcknowledgeExtension { person: usize, right_hash: bool },
+    DeclineExtension { person: usize },
+    Return { person: usize },
+    Revoke { person: usize },
+    CloseIncident,
+    Elapse(u8),
+    Contain,
+    Stick,
+    Mint { person: usize, honest_fence: bool },
+}
+
+fn tries() -> impl Strategy<Value = Try> {
+    let person = 0..PEOPLE.len();
+    prop_oneof![
+        4 => (person.clone(), 0..3_u8, prop::bool::weighted(0.8))
+            .prop_map(|(person, login, right_hash)| Try::Acknowledge { person, login, right_hash }),
+        1 => person.clone().prop_map(|person| Try::Decline { person }),
+        1 => person.clone().prop_map(|person| Try::Withdraw { person }),
+        3 => (person.clone(), prop_oneof![Just(-1), Just(0), 1..4_000_i64]).prop_map(|(person, seconds)| Try::Extend { person, seconds }),
+        3 => (person.clone(), prop::bool::weighted(0.8))
+            .prop_map(|(person, right_hash)| Try::AcknowledgeExtension { person, right_hash }),
+        1 => person.clone().prop_map(|person| Try::DeclineExtension { person }),
+        1 => person.clone().prop_map(|person| Try::Return { person }),
+        1 => person.clone().prop_map(|person| Try::Revoke { person }),
+        1 => Just(Try::CloseIncident),
+        4 => (0..4_u8).prop_map(Try::Elapse),
+        1 => Just(Try::Contain),
+        1 => Just(Try::Stick),
+        6 => (person, prop::bool::weighted(0.8)).prop_map(|(person, honest_fence)| Try::Mint { person, honest_fence }),
+    ]
+}
+
+fn command(grant: &Grant, attempt: &Try, now: Timestamp) -> Command {
+    let who = |person: &usize| human(PEOPLE.get(*person).unwrap(), 1);
+    let extension = match &grant.state {
+        State::Active(active) => active.extension.as_ref().map(|extension| extension.hash),
+        State::Pending(_) | State::Dropped(_) | State::Ended(_) => None,
+    };
+    let wrong = "00".repeat(32);
+    match attempt {
+        Try::Acknowledge { person, login, right_hash } => {
+            let by = human(PEOPLE.get(*person).unwrap(), *login);
+            let hash = if *right_hash { grant.request_hash } else { RequestHash::try_from(wrong).unwrap() };
+            Command::Acknowledge { by, hash }
+        }
+        Try::Decline { person } => Command::Decline { by: who(person), reason: reason("no") },
+        Try::Withdraw { person } => Command::Withdraw { by: who(person) },
+        Try::Extend { person, seconds } => Command::RequestExtension {
+            by: who(person),
+            duration: SignedDuration::from_secs(*seconds),
+            reason: reason("more"),
+            nonce: Nonce([9; 32]),
+        },
+        Try::AcknowledgeExtension { person, right_hash } => {
+            let hash = extension.filter(|_| *right_hash).unwrap_or_else(|| ExtensionHash::try_from(wrong).unwrap());
+            Command::AcknowledgeExtension { by: who(person), hash }
+        }
+        Try::DeclineExtension { person } => Command::DeclineExtension { by: who(person), reason: reason("no") },
+        Try::Return { person } => Command::Return { by: who(person) },
+        Try::Revoke { person } => Command::Revoke { by: who(person), reason: reason("stop") },
+        Try::CloseIncident => Command::CloseIncident,
+        Try::Elapse(which) => Command::Elapse(match which {
+            0 => Deadline::Lapse,
+            1 => Deadline::AcknowledgementOverdue,
+            2 => Deadline::Expire,
+            _ => Deadline::ExtensionLapse,
+        }),
+        Try::Contain => Command::Contain(evidence(now)),
+        Try::Stick => Command::Stick { because: "not seen".to_owned() },
+        Try::Mint { .. } => unreachable!("mints have a way of their own"),
+    }
+}
+
+const fn is_over(grant: &Grant) -> bool {
+    matches!(grant.state, State::Dropped(_) | State::Ended(_))
+}
+
+/// What must be true of every grant at every instant.
+fn check_state(grant: &Grant) {
+    if let Some(activation) = grant.activation() {
+        match &activation.standing {
+            Standing::Acknowledged(yes) => assert_ne!(yes.by.person, grant.request.requester.person, "acknowledged by the requester"),
+            Standing::Unacknowledged { ack_due } => {
+                assert!(grant.request.emergency, "active without an acknowledgement and no emergency");
+                assert!(activation.fence() <= *ack_due, "an unacknowledged grant's fence is beyond its deadline");
+                if let State::Ended(ended) = &grant.state {
+                    assert!(ended.at <= *ack_due, "an unacknowledged grant outlived its deadline");
+                }
+            }
+        }
+        assert_eq!(activation.ends_at.subsec_nanosecond(), 0, "an end is a whole second");
+        let lasted = activation.ends_at.duration_since(activation.activated_at);
+        assert!(lasted <= grant.limits.total_max, "longer than the cap");
+    }
+    let json = serde_json::to_string(grant).unwrap();
+    assert_eq!(serde_json::from_str::<Grant>(&json).unwrap(), *grant, "a grant survives being stored");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn promises_hold_under_any_sequence(
+        emergency: bool,
+        steps in prop::collection::vec((tries(), prop_oneof![4 => 0..120_i64, 2 => 0..900_i64, 1 => 0..4_000_i64]), 1..40),
+    ) {
+        let mut grant = open(emergency).grant;
+        let (mut now, mut activations) = (at(0), u32::from(emergency));
+        for (attempt, passed) in steps {
+            now += SignedDuration::from_secs(passed);
+            let before = grant.clone();
+            if let Try::Mint { person, honest_fence } = attempt {
+                let by = human(PEOPLE.get(person).unwrap(), 1);
+                let fence = before.activation().map_or(now, |a| a.fence());
+                let drafted = if honest_fence { fence } else { fence + SignedDuration::from_secs(60) };
+                if let Ok((transition, warrant)) = before.intend_mint(&by, draft(drafted, now), false, now) {
+                    prop_assert_eq!(before.phase(), Phase::Active, "minted outside Active");
+                    prop_assert!(before.is_requester(&by.person), "minted for somebody else");
+                    prop_assert!(now < fence, "minted at or after the end");
+                    prop_assert_eq!(warrant.draft().policy.fence(), fence, "the warrant's fence is not the grant's");
+                    prop_assert!(transition.grant.still_warrants(&warrant, now));
+                    prop_assert!(!transition.grant.still_warrants(&warrant, fence), "a warrant is good beyond its fence");
+                    grant = transition.grant;
+                }
+            } else {
+                match before.apply(command(&before, &attempt, now), now) {
+                    Ok(transition) => {
+                        grant = transition.grant;
+                        prop_assert!(!transition.events.is_empty(), "a transition without a record");
+                        if is_over(&before) {
+                            prop_assert_eq!(grant.phase(), before.phase(), "an ended grant revived");
+                            prop_assert_eq!(grant.activation(), before.activation(), "an ended grant's times changed");
+                        }
+                        activations += u32::from(before.phase() == Phase::Pending && grant.phase() == Phase::Active);
+                    }
+                    Err(Refusal::Overdue(deadline)) => {
+                        prop_assert_eq!(before.due(now), Some(deadline));
+                        // A deadline is acted on, then it is due no more.
+                        grant = before.apply(Command::Elapse(deadline), now).unwrap().grant;
+                        prop_assert_ne!(grant.due(now), Some(deadline));
+                    }
+                    Err(_) => {}
+                }
+            }
+            check_state(&grant);
+            prop_assert!(activations <= 1, "activated twice");
+            prop_assert_eq!(&grant.request, &before.request, "a request changed");
+            if is_over(&grant) {
+                prop_assert_eq!(grant.due(Timestamp::MAX), None, "an ended grant has a deadline");
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_request_is_in_its_hash(which in 0..13_usize, other in "[a-z]{1,8}") {
+        let mut changed = request(false);
+        match which {
+            0 => changed.deployment = format!("x{other}").parse().unwrap(),
+            1 => changed.id = GrantId::new(Uuid::from_u128(2)),
+            2 => changed.nonce = Nonce([8; 32]),
+            3 => changed.requester.person = format!("x{other}").parse().unwrap(),
+            4 => changed.requester.principal.issuer.push_str(&other),
+            5 => changed.requester.principal.subject.push_str(&other),
+            6 => changed.target.id = format!("x{other}").parse().unwrap(),
+            7 => changed.resolved.role_arn = format!("arn:aws:iam::123456789012:role/x{other}").try_into().unwrap(),
+            8 => changed.resolved.scope = format!("x{other}").parse().unwrap(),
+            9 => changed.resolved.scope_hash = ScopeHash::of(&Scope::default()),
+            10 => changed.incident = serde_json::from_value(serde_json::json!({"provider": "files", "id": other})).unwrap(),
+            11 => changed.reason = reason(&other),
+            _ => changed.duration += SignedDuration::from_secs(1),
+        }
+        prop_assert_ne!(RequestHash::of(&changed), RequestHash::of(&request(false)));
+        changed = request(true);
+        prop_assert_ne!(RequestHash::of(&changed), RequestHash::of(&request(false)));
+    }
+}
+
+/// What a reader in another language must get; `docs/request-hash.md` shows how.
+#[test]
+fn hashes_have_test_vectors() {
+    let hash = RequestHash::of(&request(false));
+    insta::assert_snapshot!(ScopeHash::of(&scope()), @"70c5772bb0eb2f2b99a1aa5d6f6f335fe1765f371094365c9df0fbeea5ef5a76");
+    insta::assert_snapshot!(hash, @"965c5c94daafadd9fca19ff93166064f0aaa5766fa325cf8ea5a200af0ff75b8");
+    insta::assert_snapshot!(RequestHash::of(&request(true)), @"5fd95166914b881c59c842d03d96511ff523edf1ed80022fb8171f4768439723");
+    insta::assert_snapshot!(ExtensionHash::of(hash, &[9; 32], 600, "more"), @"88c449477b42bfec6ec373bf139470065b3399271bbd7edaaafc1a7ef3dcf397");
+}
+
+#[test]
+fn moving_text_between_fields_changes_the_hash() {
+    let (mut one, mut two) = (request(false), request(false));
+    one.requester.principal = Principal { issuer: "ab".to_owned(), subject: "c".to_owned() };
+    two.requester.principal = Principal { issuer: "a".to_owned(), subject: "bc".to_owned() };
+    assert_ne!(RequestHash::of(&one), RequestHash::of(&two));
+}
+
+#[test]
+fn the_requester_cannot_acknowledge_through_another_login() {
+    let grant = open(false).grant;
+    for login in 0..3 {
+        let command = Command::Acknowledge { by: human("alice", login), hash: grant.request_hash };
+        assert_eq!(grant.apply(command, at(1)).unwrap_err(), Refusal::SamePerson { command: "acknowledge" });
+    }
+}
+
+#[test]
+fn an_acknowledgement_at_the_deadline_is_too_late() {
+    let grant = open(false).grant;
+    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash };
+    assert!(grant.apply(yes.clone(), at(899)).is_ok());
+    assert_eq!(grant.apply(yes, at(900)).unwrap_err(), Refusal::Overdue(Deadline::Lapse));
+}
+
+#[test]
+fn an_acknowledged_emergency_gets_its_whole_time() {
+    let grant = open(true).grant;
+    assert_eq!(grant.activation().unwrap().fence(), Timestamp::from_second(START + 600).unwrap());
+    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash };
+    let grant = grant.apply(yes, at(599)).unwrap().grant;
+    assert_eq!(grant.activation().unwrap().fence(), Timestamp::from_second(START + 3_600).unwrap());
+    assert_eq!(grant.due(at(601)), None);
+}
+
+#[test]
+fn a_mint_is_discarded_when_its_grant_ends_meanwhile() {
+    let grant = open(false).grant;
+    let grant = grant.apply(Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash }, at(1)).unwrap().grant;
+    let fence = grant.activation().unwrap().fence();
+    let (transition, warrant) = grant.intend_mint(&human("alice", 1), draft(fence, at(2)), false, at(2)).unwrap();
+    let revoked = transition.grant.apply(Command::Revoke { by: human("carol", 1), reason: reason("stop") }, at(3)).unwrap().grant;
+    assert!(!revoked.still_warrants(&warrant, at(3)));
+}
