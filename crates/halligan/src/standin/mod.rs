@@ -1,0 +1,93 @@
+//! The stand-in of AWS that the demo runs against: ministack, a pinned package,
+//! installed on first use and started as a child.
+
+mod install;
+mod python;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+pub use install::install;
+
+const UP_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// An installed stand-in.
+#[derive(Debug, Clone)]
+pub struct Installed {
+    python: PathBuf,
+    packages: PathBuf,
+}
+
+/// A running stand-in. It ends with this value.
+#[derive(Debug)]
+pub struct StandIn {
+    child: Child,
+    endpoint: String,
+}
+
+impl StandIn {
+    /// Starts it on a free port of the loopback, with its state in `directory`.
+    ///
+    /// # Errors
+    /// When it can't be started, or isn't up within a minute.
+    pub async fn start(installed: &Installed, directory: &Path) -> anyhow::Result<Self> {
+        let port = free_port()?;
+        let log_path = directory.join("ministack.log");
+        let log = File::create(&log_path).with_context(|| format!("can't write `{}`", log_path.display()))?;
+        let child = Command::new(&installed.python)
+            .args(["-m", "ministack"])
+            .current_dir(directory)
+            .envs([("PYTHONPATH", installed.packages.as_os_str()), ("STATE_DIR", directory.join("state").as_os_str())])
+            .envs([("AUTH", "true"), ("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string())])
+            // Off: a listener on all interfaces, SFTP, and state that others would share.
+            .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0"), ("PERSIST_STATE", "0"), ("S3_PERSIST", "0")])
+            .env("PYTHONNOUSERSITE", "1")
+            // A Ctrl-C in the terminal is the supervisor's to act on.
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().context("can't write the stand-in's log")?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("can't start `{}`", installed.python.display()))?;
+        let mut stand_in = Self { child, endpoint: format!("http://127.0.0.1:{port}") };
+        stand_in.wait_until_up(port, &log_path).await?;
+        Ok(stand_in)
+    }
+
+    /// Where it answers, for every service.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    async fn wait_until_up(&mut self, port: u16, log: &Path) -> anyhow::Result<()> {
+        let deadline = Instant::now() + UP_WITHIN;
+        loop {
+            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.child.try_wait().context("can't see whether the AWS stand-in runs")? {
+                bail!("the AWS stand-in ended at its start ({status}): see `{}`", log.display());
+            }
+            if Instant::now() >= deadline {
+                bail!("the AWS stand-in was not up within {} s: see `{}`", UP_WITHIN.as_secs(), log.display());
+            }
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// A port that is free now. Whoever takes it should do so soon.
+pub fn free_port() -> anyhow::Result<u16> {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).context("no free port on the loopback")?;
+    Ok(listener.local_addr().context("no free port on the loopback")?.port())
+}
