@@ -170,7 +170,10 @@ mod tests {
     #[test]
     fn a_permission_names_each_rule_that_gave_it() {
         let decision = decide(&["oncall", "platform"], Action::Request, &role());
-        assert_eq!(decision.rules, ["catalogue.roles.prod-admin.requesters: oncall", "catalogue.roles.prod-admin.requesters: platform"]);
+        assert_eq!(
+            decision.rules,
+            ["catalogue.roles.prod-admin.requesters: oncall", "catalogue.roles.prod-admin.requesters: platform"]
+        );
     }
 
     #[test]
