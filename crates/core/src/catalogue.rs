@@ -207,7 +207,9 @@ mod tests {
         let arn = RoleArn::try_from("arn:aws:iam::123456789012:role/on/call/admin".to_owned()).unwrap();
         assert_eq!((arn.partition(), arn.account(), arn.name()), ("aws", "123456789012", "admin"));
         assert_eq!(arn.to_string(), "arn:aws:iam::123456789012:role/on/call/admin");
-        for text in ["arn:aws:iam::1:role/x", "arn:aws:sts::123456789012:role/x", "arn:aws:iam::123456789012:role/", "x"] {
+        for text in
+            ["arn:aws:iam::1:role/x", "arn:aws:sts::123456789012:role/x", "arn:aws:iam::123456789012:role/", "x"]
+        {
             assert!(RoleArn::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

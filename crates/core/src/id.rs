@@ -198,8 +198,7 @@ impl TryFrom<String> for Nonce {
 
     fn try_from(text: String) -> Result<Self, InvalidId> {
         let mut bytes = [0; 32];
-        hex::decode_to_slice(&text, &mut bytes)
-            .map_err(|_| InvalidId::new("nonce", "64 hexadecimal digits", &text))?;
+        hex::decode_to_slice(&text, &mut bytes).map_err(|_| InvalidId::new("nonce", "64 hexadecimal digits", &text))?;
         Ok(Self(bytes))
     }
 }

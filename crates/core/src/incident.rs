@@ -34,7 +34,8 @@ impl TryFrom<String> for IncidentId {
         if legal {
             return Ok(Self(text));
         }
-        let expected = "1 to 128 of letters, digits and ._:/#@+=-, beginning with a letter or digit, without `..` or `//`";
+        let expected =
+            "1 to 128 of letters, digits and ._:/#@+=-, beginning with a letter or digit, without `..` or `//`";
         Err(InvalidId::new("incident id", expected, &text))
     }
 }

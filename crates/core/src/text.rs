@@ -57,7 +57,8 @@ impl TryFrom<String> for Reason {
 
 /// Characters that act on a display instead of standing on it.
 fn deceives(c: char) -> bool {
-    let bidirectional = matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let bidirectional =
+        matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     (c.is_control() && c != '\n' && c != '\t') || bidirectional
 }
 

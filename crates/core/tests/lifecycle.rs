@@ -5,8 +5,8 @@
 use halligan_core::actor::{Human, Principal};
 use halligan_core::catalogue::{Scope, Target};
 use halligan_core::grant::{
-    Baseline, Command, Deadline, Evidence, ExtensionHash, Grant, Limits, MintDraft, Opening, Phase, Refusal, Request, RequestHash,
-    Resolved, ScopeHash, Standing, State, Transition,
+    Baseline, Command, Deadline, Evidence, ExtensionHash, Grant, Limits, MintDraft, Opening, Phase, Refusal, Request,
+    RequestHash, Resolved, ScopeHash, Standing, State, Transition,
 };
 use halligan_core::iam::{SessionName, SourceIdentity, Statement, session_policy};
 use halligan_core::id::{GrantId, MintId, Nonce};
@@ -172,7 +172,9 @@ const fn is_over(grant: &Grant) -> bool {
 fn check_state(grant: &Grant) {
     if let Some(activation) = grant.activation() {
         match &activation.standing {
-            Standing::Acknowledged(yes) => assert_ne!(yes.by.person, grant.request.requester.person, "acknowledged by the requester"),
+            Standing::Acknowledged(yes) => {
+                assert_ne!(yes.by.person, grant.request.requester.person, "acknowledged by the requester")
+            }
             Standing::Unacknowledged { ack_due } => {
                 assert!(grant.request.emergency, "active without an acknowledgement and no emergency");
                 assert!(activation.fence() <= *ack_due, "an unacknowledged grant's fence is beyond its deadline");
@@ -316,9 +318,11 @@ fn an_acknowledged_emergency_gets_its_whole_time() {
 #[test]
 fn a_mint_is_discarded_when_its_grant_ends_meanwhile() {
     let grant = open(false).grant;
-    let grant = grant.apply(Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash }, at(1)).unwrap().grant;
+    let grant =
+        grant.apply(Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash }, at(1)).unwrap().grant;
     let fence = grant.activation().unwrap().fence();
     let (transition, warrant) = grant.intend_mint(&human("alice", 1), draft(fence, at(2)), false, at(2)).unwrap();
-    let revoked = transition.grant.apply(Command::Revoke { by: human("carol", 1), reason: reason("stop") }, at(3)).unwrap().grant;
+    let revoked =
+        transition.grant.apply(Command::Revoke { by: human("carol", 1), reason: reason("stop") }, at(3)).unwrap().grant;
     assert!(!revoked.still_warrants(&warrant, at(3)));
 }

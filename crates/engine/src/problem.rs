@@ -202,7 +202,9 @@ impl From<Refusal> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict => Self::new(ProblemKind::Conflict, "the grant was changed meanwhile: read it again").retry_after(1),
+            StoreError::Conflict => {
+                Self::new(ProblemKind::Conflict, "the grant was changed meanwhile: read it again").retry_after(1)
+            }
             StoreError::Unavailable(because) => {
                 tracing::error!(%because, "the store is unavailable");
                 Self::new(ProblemKind::StoreUnavailable, "the broker's store does not answer: try again").retry_after(2)

@@ -41,7 +41,13 @@ pub struct Publisher {
 
 impl Publisher {
     /// A publisher; `holder` names this replica in leases.
-    pub fn new(queue: Arc<dyn LogQueue>, leases: Arc<dyn Leases>, sink: Arc<dyn Sink>, clock: Arc<dyn Clock>, holder: String) -> Self {
+    pub fn new(
+        queue: Arc<dyn LogQueue>,
+        leases: Arc<dyn Leases>,
+        sink: Arc<dyn Sink>,
+        clock: Arc<dyn Clock>,
+        holder: String,
+    ) -> Self {
         Self {
             queue,
             leases,
@@ -63,7 +69,8 @@ impl Publisher {
         let outcome = self.publish_alone(&mut held_until).await;
         match &outcome {
             Ok(position) => {
-                self.durable.send_if_modified(|durable| std::mem::replace(durable, (*durable).max(*position)) < *position);
+                self.durable
+                    .send_if_modified(|durable| std::mem::replace(durable, (*durable).max(*position)) < *position);
                 self.failure.send_if_modified(|failure| failure.take().is_some());
             }
             Err(PublishError::Elsewhere) => {}
@@ -113,7 +120,9 @@ impl Publisher {
             match tokio::time::timeout_at(deadline, self.publish()).await {
                 Ok(Ok(durable)) if durable >= position => return Ok(()),
                 Ok(Ok(_)) => {}
-                Ok(Err(PublishError::Sink(SinkError::Fork { position }))) => return Err(SinkError::Fork { position }.to_string()),
+                Ok(Err(PublishError::Sink(SinkError::Fork { position }))) => {
+                    return Err(SinkError::Fork { position }.to_string());
+                }
                 Ok(Err(PublishError::Elsewhere)) => {
                     if self.queue.published().await.is_ok_and(|published| published >= position) {
                         return Ok(());

@@ -7,7 +7,8 @@ use super::containment::{Containment, Evidence};
 use super::hash::{ExtensionHash, RequestHash};
 use super::refusal::Refusal;
 use super::state::{
-    Acknowledged, Activation, Active, Dropped, Ended, Ending, Extension, Grant, NeverActive, Pending, RevokeCause, Standing, State,
+    Acknowledged, Activation, Active, Dropped, Ended, Ending, Extension, Grant, NeverActive, Pending, RevokeCause,
+    Standing, State,
 };
 use super::{Effect, Transition};
 use crate::actor::Human;
@@ -81,12 +82,16 @@ impl Grant {
                 let Pending { acknowledge_by } = pending;
                 Ok(self.dropped(NeverActive::Lapsed, Recorded::plain(Event::GrantLapsed {}), *acknowledge_by))
             }
-            (State::Active(active), Command::Acknowledge { by, hash }) => self.acknowledge_emergency(active, by, hash, now),
+            (State::Active(active), Command::Acknowledge { by, hash }) => {
+                self.acknowledge_emergency(active, by, hash, now)
+            }
             (State::Active(active), Command::Decline { by, reason }) => self.decline_emergency(active, by, reason, now),
             (State::Active(active), Command::RequestExtension { by, duration, reason, nonce }) => {
                 self.request_extension(active, &by, duration, reason, nonce, now)
             }
-            (State::Active(active), Command::AcknowledgeExtension { by, hash }) => self.acknowledge_extension(active, &by, hash),
+            (State::Active(active), Command::AcknowledgeExtension { by, hash }) => {
+                self.acknowledge_extension(active, &by, hash)
+            }
             (State::Active(active), Command::DeclineExtension { by, reason }) => {
                 self.differs(&by, "decline an extension of")?;
                 let extension = active.extension.as_ref().ok_or(Refusal::NoExtension)?;
@@ -136,7 +141,10 @@ impl Grant {
             )
             | (
                 State::Active(_),
-                Command::Withdraw { .. } | Command::Elapse(Deadline::Lapse) | Command::Contain(_) | Command::Stick { .. },
+                Command::Withdraw { .. }
+                | Command::Elapse(Deadline::Lapse)
+                | Command::Contain(_)
+                | Command::Stick { .. },
             )
             | (
                 State::Dropped(_) | State::Ended(_),
@@ -216,7 +224,8 @@ impl Grant {
         let seconds = duration.as_secs();
         let hash = ExtensionHash::of(self.request_hash, &nonce.0, seconds, reason.as_str());
         let acknowledge_by = (now + self.limits.acknowledge_within).min(active.activation.ends_at);
-        let event = Event::ExtensionRequested { extension_hash: hash, nonce, duration_seconds: seconds, acknowledge_by };
+        let event =
+            Event::ExtensionRequested { extension_hash: hash, nonce, duration_seconds: seconds, acknowledge_by };
         let events = vec![Recorded::with_reason(event, &reason)];
         let extension = Extension { hash, nonce, duration: SignedDuration::from_secs(seconds), reason, acknowledge_by };
         let state = State::Active(Active { extension: Some(extension), ..active.clone() });

@@ -90,7 +90,8 @@ impl RequestHash {
     /// The hash of a request.
     #[must_use]
     pub fn of(request: &Request) -> Self {
-        let Request { deployment, id, nonce, requester, target, resolved, incident, reason, duration, emergency } = request;
+        let Request { deployment, id, nonce, requester, target, resolved, incident, reason, duration, emergency } =
+            request;
         Self(
             Fields::of("halligan/request/v1")
                 .put(deployment.as_str())

@@ -23,7 +23,13 @@ impl Grant {
     ///
     /// # Errors
     /// As [`Grant::mint_fence`]; or the draft's fence is not the grant's.
-    pub fn intend_mint(&self, by: &Human, draft: MintDraft, console: bool, now: Timestamp) -> Result<(Transition, Warrant), Refusal> {
+    pub fn intend_mint(
+        &self,
+        by: &Human,
+        draft: MintDraft,
+        console: bool,
+        now: Timestamp,
+    ) -> Result<(Transition, Warrant), Refusal> {
         let active = self.mintable(by, now)?;
         let fence = active.activation.fence();
         if draft.policy.fence() != fence {
@@ -53,7 +59,8 @@ impl Grant {
         match &self.state {
             State::Active(active) => {
                 matches!(self.due(now), None | Some(Deadline::ExtensionLapse))
-                    && self.request.id == warrant.grant() && active.activation.fence() >= warrant.draft().policy.fence()
+                    && self.request.id == warrant.grant()
+                    && active.activation.fence() >= warrant.draft().policy.fence()
             }
             State::Pending(_) | State::Dropped(_) | State::Ended(_) => false,
         }

@@ -35,7 +35,9 @@ pub enum Refusal {
         command: &'static str,
     },
     /// The acknowledgement was for something else.
-    #[error("the hash is not that of what is to be acknowledged: read the grant again and acknowledge what it says now")]
+    #[error(
+        "the hash is not that of what is to be acknowledged: read the grant again and acknowledge what it says now"
+    )]
     HashMismatch,
     /// An emergency start must be acknowledged before it is extended.
     #[error("an emergency start can't be extended before it is acknowledged")]

@@ -24,10 +24,7 @@ impl Document {
     /// A document of these statements.
     #[must_use]
     pub fn new(statement: Vec<Statement>) -> Self {
-        Self {
-            version: VERSION.to_owned(),
-            statement,
-        }
+        Self { version: VERSION.to_owned(), statement }
     }
 
     /// The JSON as it is sent to IAM: no white space, keys in a fixed order.
@@ -69,25 +66,13 @@ pub struct Statement {
 
 impl Statement {
     /// Denies everything under `conditions`, all of which must hold.
-    pub(super) fn deny_all<const N: usize>(
-        sid: Option<String>,
-        conditions: [(&str, &str, Values); N],
-    ) -> Self {
+    pub(super) fn deny_all<const N: usize>(sid: Option<String>, conditions: [(&str, &str, Values); N]) -> Self {
         let mut condition: BTreeMap<String, BTreeMap<String, Values>> = BTreeMap::new();
         for (operator, key, values) in conditions {
-            condition
-                .entry(operator.to_owned())
-                .or_default()
-                .insert(key.to_owned(), values);
+            condition.entry(operator.to_owned()).or_default().insert(key.to_owned(), values);
         }
         let everything = || vec!["*".to_owned()];
-        Self {
-            sid,
-            effect: Effect::Deny,
-            action: everything(),
-            resource: everything(),
-            condition,
-        }
+        Self { sid, effect: Effect::Deny, action: everything(), resource: everything(), condition }
     }
 }
 

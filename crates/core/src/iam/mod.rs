@@ -9,6 +9,6 @@ mod session;
 pub use document::{Document, Effect, Statement, Values};
 pub use name::{SessionName, SourceIdentity, TAG_GRANT, TAG_INCIDENT, tag_value};
 pub use session::{
-    MANAGED_POLICIES_MAX, SESSION_POLICY_CHARACTERS_MAX, SessionPolicy, UnusableScope, check_scope,
-    probe_policy, session_policy,
+    MANAGED_POLICIES_MAX, SESSION_POLICY_CHARACTERS_MAX, SessionPolicy, UnusableScope, check_scope, probe_policy,
+    session_policy,
 };

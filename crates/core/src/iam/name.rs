@@ -45,10 +45,7 @@ impl SourceIdentity {
     #[must_use]
     pub fn new(display: &str, issuer: &str, subject: &str) -> Self {
         // The charset has no colon, so the result never begins with the reserved `aws:`.
-        let legible: String = display
-            .chars()
-            .map(|c| if names(c) { c } else { '-' })
-            .collect();
+        let legible: String = display.chars().map(|c| if names(c) { c } else { '-' }).collect();
         let words: Vec<&str> = legible.split('-').filter(|word| !word.is_empty()).collect();
         let mut prefix = words.join("-");
         prefix.truncate(NAME_CHARACTERS_MAX - DIGEST_DIGITS - 1);
@@ -79,11 +76,7 @@ impl TryFrom<String> for SourceIdentity {
         if is_session_text(&text) {
             return Ok(Self(text));
         }
-        Err(InvalidId::new(
-            "source identity",
-            "2 to 64 of letters, digits and _+=,.@-",
-            &text,
-        ))
+        Err(InvalidId::new("source identity", "2 to 64 of letters, digits and _+=,.@-", &text))
     }
 }
 
@@ -128,11 +121,7 @@ impl TryFrom<String> for SessionName {
         if is_session_text(&text) {
             return Ok(Self(text));
         }
-        Err(InvalidId::new(
-            "session name",
-            "2 to 64 of letters, digits and _+=,.@-",
-            &text,
-        ))
+        Err(InvalidId::new("session name", "2 to 64 of letters, digits and _+=,.@-", &text))
     }
 }
 
@@ -157,14 +146,8 @@ impl fmt::Display for SessionName {
 #[must_use]
 pub fn tag_value(text: &str) -> String {
     // A value that begins with `aws:` is refused, whatever the case of its letters.
-    let reserved = text
-        .get(..4)
-        .is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
-    let escaped: Vec<String> = text
-        .bytes()
-        .enumerate()
-        .map(|(at, byte)| escape(byte, reserved && at == 3))
-        .collect();
+    let reserved = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
+    let escaped: Vec<String> = text.bytes().enumerate().map(|(at, byte)| escape(byte, reserved && at == 3)).collect();
     let whole = escaped.concat();
     if whole.len() <= TAG_VALUE_CHARACTERS_MAX {
         return whole;
@@ -216,16 +199,12 @@ mod tests {
     fn is_tag_value(text: &str) -> bool {
         text.len() <= 256
             && !text.to_ascii_lowercase().starts_with("aws:")
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c))
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_.:/=+-@".contains(c))
     }
 
     #[test]
     fn a_source_identity_is_legible_and_stands_for_the_login() {
-        let of = |display: &str| {
-            SourceIdentity::new(display, "https://id.example.com", "auth0|7").to_string()
-        };
+        let of = |display: &str| SourceIdentity::new(display, "https://id.example.com", "auth0|7").to_string();
         insta::assert_snapshot!(of("alice@example.com"), @"alice@example.com-85e58cedf7e9");
         insta::assert_snapshot!(of("aws:Alice  O'Neil (ops)"), @"aws-Alice-O-Neil-ops-85e58cedf7e9");
         insta::assert_snapshot!(of("\u{1b}[31m"), @"31m-85e58cedf7e9");
@@ -240,10 +219,7 @@ mod tests {
         let other_issuer = SourceIdentity::new("alice", "https://id.example.co", "malice");
         assert_ne!(alice, other_subject);
         assert_ne!(alice, other_issuer);
-        assert_eq!(
-            alice,
-            SourceIdentity::new("alice", "https://id.example.com", "alice")
-        );
+        assert_eq!(alice, SourceIdentity::new("alice", "https://id.example.com", "alice"));
     }
 
     #[test]

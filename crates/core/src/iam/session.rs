@@ -60,9 +60,7 @@ impl SessionPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableScope {
     /// No statement allows anything and no managed policy is named.
-    #[error(
-        "the scope allows nothing: expected a statement with effect Allow, or a managed policy"
-    )]
+    #[error("the scope allows nothing: expected a statement with effect Allow, or a managed policy")]
     AllowsNothing,
     /// Over STS's limit for the plain text.
     #[error(
@@ -74,17 +72,13 @@ pub enum UnusableScope {
         characters: usize,
     },
     /// Over STS's limit for `PolicyArns`.
-    #[error(
-        "the scope names {count} managed policies, STS takes {MANAGED_POLICIES_MAX}: merge some"
-    )]
+    #[error("the scope names {count} managed policies, STS takes {MANAGED_POLICIES_MAX}: merge some")]
     TooManyManaged {
         /// How many it names.
         count: usize,
     },
     /// No managed policy can have this ARN.
-    #[error(
-        "`{0}` is not the ARN of a managed policy: expected `arn:aws:iam::123456789012:policy/name`"
-    )]
+    #[error("`{0}` is not the ARN of a managed policy: expected `arn:aws:iam::123456789012:policy/name`")]
     NotAManagedPolicy(String),
     /// A statement that IAM would call malformed.
     #[error("statement {number} of the scope {problem}")]
@@ -111,20 +105,14 @@ pub fn session_policy(scope: &Scope, fence: Timestamp) -> Result<SessionPolicy, 
         return Err(UnusableScope::AllowsNothing);
     }
     if scope.managed.len() > MANAGED_POLICIES_MAX {
-        return Err(UnusableScope::TooManyManaged {
-            count: scope.managed.len(),
-        });
+        return Err(UnusableScope::TooManyManaged { count: scope.managed.len() });
     }
     if let Some(arn) = scope.managed.iter().find(|arn| !is_managed_policy(arn)) {
-        return Err(UnusableScope::NotAManagedPolicy(crate::text::printable(
-            arn, 80,
-        )));
+        return Err(UnusableScope::NotAManagedPolicy(crate::text::printable(arn, 80)));
     }
     let policy = fenced(scope.statements.clone(), scope.managed.clone(), fence);
     if policy.characters > SESSION_POLICY_CHARACTERS_MAX {
-        return Err(UnusableScope::TooLarge {
-            characters: policy.characters,
-        });
+        return Err(UnusableScope::TooLarge { characters: policy.characters });
     }
     Ok(policy)
 }
@@ -153,23 +141,12 @@ pub fn probe_policy(call: ProbeCall, fence: Timestamp) -> SessionPolicy {
 
 fn fenced(mut statements: Vec<Statement>, managed: Vec<String>, fence: Timestamp) -> SessionPolicy {
     // Without a Sid: it could collide with one of the scope, and room is short.
-    let over = (
-        "DateGreaterThanEquals",
-        "aws:CurrentTime",
-        Values::One(date(fence)),
-    );
+    let over = ("DateGreaterThanEquals", "aws:CurrentTime", Values::One(date(fence)));
     statements.push(Statement::deny_all(None, [over]));
     let document = Document::new(statements);
     let json = document.to_json();
-    let characters =
-        json.chars().count() + managed.iter().map(|arn| arn.chars().count()).sum::<usize>();
-    SessionPolicy {
-        document,
-        json,
-        managed,
-        characters,
-        fence: floor_second(fence),
-    }
+    let characters = json.chars().count() + managed.iter().map(|arn| arn.chars().count()).sum::<usize>();
+    SessionPolicy { document, json, managed, characters, fence: floor_second(fence) }
 }
 
 /// The rules of the policy grammar that a configured statement can break.
@@ -180,20 +157,12 @@ fn check_statements(statements: &[Statement]) -> Result<(), UnusableScope> {
             "has a Sid of other than letters and digits"
         } else if statement.sid.as_ref().is_some_and(|sid| !sids.insert(sid)) {
             "has the Sid of an earlier one: expected each but once"
-        } else if statement.action.is_empty()
-            || !statement.action.iter().all(|a| a == "*" || a.contains(':'))
-        {
+        } else if statement.action.is_empty() || !statement.action.iter().all(|a| a == "*" || a.contains(':')) {
             "has an Action that is none: expected `*` or `service:Action`, at least one"
-        } else if statement.resource.is_empty()
-            || !statement
-                .resource
-                .iter()
-                .all(|r| r == "*" || r.starts_with("arn:"))
+        } else if statement.resource.is_empty() || !statement.resource.iter().all(|r| r == "*" || r.starts_with("arn:"))
         {
             "has a Resource that is none: expected `*` or an ARN, at least one"
-        } else if !serde_json::to_string(statement)
-            .is_ok_and(|json| json.chars().all(is_policy_character))
-        {
+        } else if !serde_json::to_string(statement).is_ok_and(|json| json.chars().all(is_policy_character)) {
             "has a character beyond U+00FF, which policies can't hold"
         } else {
             continue;
@@ -217,11 +186,8 @@ fn is_managed_policy(text: &str) -> bool {
     let parse = || {
         let (partition, rest) = text.strip_prefix("arn:")?.split_once(":iam::")?;
         let (account, path_and_name) = rest.split_once(":policy/")?;
-        let named = path_and_name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b));
-        let account = account == "aws"
-            || (account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()));
+        let named = path_and_name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b));
+        let account = account == "aws" || (account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()));
         Some(
             partition.starts_with("aws")
                 && account
@@ -245,17 +211,11 @@ mod tests {
     }
 
     fn allow(action: &str) -> Statement {
-        serde_json::from_value(
-            serde_json::json!({"Effect": "Allow", "Action": action, "Resource": "*"}),
-        )
-        .unwrap()
+        serde_json::from_value(serde_json::json!({"Effect": "Allow", "Action": action, "Resource": "*"})).unwrap()
     }
 
     fn scope(statements: Vec<Statement>, managed: &[&str]) -> Scope {
-        Scope {
-            statements,
-            managed: managed.iter().map(|arn| (*arn).to_owned()).collect(),
-        }
+        Scope { statements, managed: managed.iter().map(|arn| (*arn).to_owned()).collect() }
     }
 
     #[test]
@@ -263,11 +223,7 @@ mod tests {
         let policy = session_policy(&scope(vec![allow("s3:Get*")], &[]), fence()).unwrap();
         insta::assert_snapshot!(policy.json(), @r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*"],"Resource":["*"]},{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{"DateGreaterThanEquals":{"aws:CurrentTime":"2026-03-01T03:20:30Z"}}}]}"#);
         assert_eq!(policy.characters(), policy.json().len());
-        assert_eq!(
-            policy.fence(),
-            "2026-03-01T03:20:30Z".parse().unwrap(),
-            "rounded down: never late"
-        );
+        assert_eq!(policy.fence(), "2026-03-01T03:20:30Z".parse().unwrap(), "rounded down: never late");
     }
 
     #[test]
@@ -301,10 +257,7 @@ mod tests {
         wide.resource = vec!["arn:aws:s3:::愛".to_owned()];
 
         insta::assert_snapshot!(refusal(&Scope::default()), @"the scope allows nothing: expected a statement with effect Allow, or a managed policy");
-        assert_eq!(
-            check_scope(&scope(vec![deny.clone()], &[])),
-            Err(UnusableScope::AllowsNothing)
-        );
+        assert_eq!(check_scope(&scope(vec![deny.clone()], &[])), Err(UnusableScope::AllowsNothing));
         assert_eq!(check_scope(&scope(vec![deny], &[arn])), Ok(()));
         insta::assert_snapshot!(refusal(&scope(vec![allow(&format!("s3:{}", "x".repeat(3_000)))], &[])), @"the scope has 3222 characters with its time fence, STS takes 2048: shorten it, or move statements into managed policies");
         insta::assert_snapshot!(refusal(&scope(vec![], &[arn; 11])), @"the scope names 11 managed policies, STS takes 10: merge some");
@@ -319,33 +272,17 @@ mod tests {
 
     #[test]
     fn the_limit_is_met_to_the_character() {
-        let empty = session_policy(&scope(vec![allow("s3:")], &[]), fence())
-            .unwrap()
-            .characters();
-        let of_size = |characters: usize| {
-            scope(
-                vec![allow(&format!("s3:{}", "x".repeat(characters - empty)))],
-                &[],
-            )
-        };
-        assert_eq!(
-            session_policy(&of_size(2_048), fence())
-                .unwrap()
-                .characters(),
-            2_048
-        );
-        assert_eq!(
-            check_scope(&of_size(2_049)),
-            Err(UnusableScope::TooLarge { characters: 2_049 })
-        );
+        let empty = session_policy(&scope(vec![allow("s3:")], &[]), fence()).unwrap().characters();
+        let of_size = |characters: usize| scope(vec![allow(&format!("s3:{}", "x".repeat(characters - empty)))], &[]);
+        assert_eq!(session_policy(&of_size(2_048), fence()).unwrap().characters(), 2_048);
+        assert_eq!(check_scope(&of_size(2_049)), Err(UnusableScope::TooLarge { characters: 2_049 }));
     }
 
     #[test]
     fn names_of_managed_policies_are_told_from_others() {
-        for arn in [
-            "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
-            "arn:aws-us-gov:iam::123456789012:policy/a/b",
-        ] {
+        for arn in
+            ["arn:aws:iam::aws:policy/job-function/ViewOnlyAccess", "arn:aws-us-gov:iam::123456789012:policy/a/b"]
+        {
             assert!(is_managed_policy(arn), "{arn}");
         }
         for arn in [

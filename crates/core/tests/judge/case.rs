@@ -1,8 +1,6 @@
 //! A call of a session, what is expected of it, and the question that it makes.
 
-use halligan_core::iam::revocation::{
-    Compiled, Desired, Ended, Generation, INLINE_CHARACTERS_MAX, Room,
-};
+use halligan_core::iam::revocation::{Compiled, Desired, Ended, Generation, INLINE_CHARACTERS_MAX, Room};
 use halligan_core::iam::{SessionPolicy, Statement};
 use halligan_core::id::GrantId;
 use jiff::Timestamp;
@@ -87,10 +85,7 @@ impl Call {
     }
 
     pub fn under(mut self, policy: &SessionPolicy, managed: &[Value]) -> Self {
-        self.session = [policy.json().to_owned()]
-            .into_iter()
-            .chain(managed.iter().map(Value::to_string))
-            .collect();
+        self.session = [policy.json().to_owned()].into_iter().chain(managed.iter().map(Value::to_string)).collect();
         self
     }
 
@@ -101,19 +96,12 @@ impl Call {
 
     pub fn question(&self, id: usize) -> Value {
         // AWS knows these instants in whole seconds.
-        let seconds = |t: Timestamp| {
-            Timestamp::from_second(t.as_millisecond().div_euclid(1000))
-                .unwrap()
-                .to_string()
-        };
+        let seconds = |t: Timestamp| Timestamp::from_second(t.as_millisecond().div_euclid(1000)).unwrap().to_string();
         let mut context = json!({"aws:CurrentTime": seconds(self.now), "aws:TokenIssueTime": seconds(self.issued)});
         if let Some(tag) = self.tag {
             context["aws:PrincipalTag/halligan:grant"] = tag.to_string().into();
         }
-        let identity: Vec<&str> = [Some(ROLE_ALLOWS), self.revocation.as_deref()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let identity: Vec<&str> = [Some(ROLE_ALLOWS), self.revocation.as_deref()].into_iter().flatten().collect();
         json!({
             "id": id,
             "request": {"principal": SESSION, "action": self.action, "resource": "*", "context": context},
@@ -153,16 +141,9 @@ pub fn document(statements: &Value) -> Value {
 
 pub fn compile(desired: &Desired, room: usize) -> Compiled {
     let others = "x".repeat(INLINE_CHARACTERS_MAX - room);
-    desired
-        .compile(Generation(7), Room::beside(&[others]))
-        .unwrap()
-        .unwrap()
+    desired.compile(Generation(7), Room::beside(&[others])).unwrap().unwrap()
 }
 
 pub fn ended(n: u128, seconds: i64, contained: bool) -> Ended {
-    Ended {
-        grant: grant(n),
-        ended_at: at(seconds),
-        contained,
-    }
+    Ended { grant: grant(n), ended_at: at(seconds), contained }
 }

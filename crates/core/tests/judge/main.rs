@@ -26,15 +26,9 @@ use case::Cases;
 /// One process for all questions; its answers in their order.
 fn ask(questions: Vec<Value>) -> Vec<Value> {
     let launcher = std::env::var_os("HALLIGAN_JUDGE").expect("set HALLIGAN_JUDGE or run tests/run");
-    let mut judge = Command::new(&launcher)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| {
-            panic!(
-                "HALLIGAN_JUDGE names {}, which doesn't start: {error}",
-                launcher.display()
-            )
+    let mut judge =
+        Command::new(&launcher).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(|error| {
+            panic!("HALLIGAN_JUDGE names {}, which doesn't start: {error}", launcher.display())
         });
     let mut input = judge.stdin.take().unwrap();
     let output = BufReader::new(judge.stdout.take().unwrap());
@@ -44,10 +38,7 @@ fn ask(questions: Vec<Value>) -> Vec<Value> {
             writeln!(input, "{question}").expect("the judge ended early");
         }
     });
-    let answers = output
-        .lines()
-        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
-        .collect();
+    let answers = output.lines().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect();
     writer.join().unwrap();
     assert!(judge.wait().unwrap().success());
     answers
@@ -65,22 +56,14 @@ fn an_independent_evaluator_agrees() {
     random::scopes(&mut cases, &mut runner, 100);
     random::revocations(&mut cases, &mut runner, 150);
 
-    let answers = ask(cases
-        .0
-        .iter()
-        .enumerate()
-        .map(|(id, (_, call, _))| call.question(id))
-        .collect());
+    let answers = ask(cases.0.iter().enumerate().map(|(id, (_, call, _))| call.question(id)).collect());
     assert_eq!(answers.len(), cases.0.len());
     let mut disagreements = Vec::new();
     for (id, ((name, _, expected), answer)) in cases.0.iter().zip(&answers).enumerate() {
         assert_eq!(answer["id"], id);
         // A warning is an action or a condition key that nobody has: our misspelling.
         if answer["decision"] != expected.word() || answer["detail"]["warnings"] != json!([]) {
-            disagreements.push(format!(
-                "{name}: expected {}, found {answer}",
-                expected.word()
-            ));
+            disagreements.push(format!("{name}: expected {}, found {answer}", expected.word()));
         }
     }
     assert!(

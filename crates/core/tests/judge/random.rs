@@ -37,38 +37,28 @@ fn askers() -> impl Strategy<Value = Asker> {
 
 fn roles() -> impl Strategy<Value = Desired> {
     let ends = |count| prop::collection::vec((0..4_000_000_i64, any::<bool>()), 1..count);
-    (ends(500), ends(200), ends(40), ends(ACTIVE_GRANTS_MAX + 1)).prop_map(
-        |(early, expired, adopted, active)| {
-            let instant = |millis: i64| at(0) + SignedDuration::from_millis(millis);
-            let mut next = 1_000;
-            let mut id = || {
-                next += 1;
-                grant(next)
-            };
-            Desired {
-                ended_early: early
-                    .iter()
-                    .map(|&(t, contained)| Ended {
-                        grant: id(),
-                        ended_at: instant(t),
-                        contained,
-                    })
-                    .collect(),
-                expired: expired.iter().map(|&(t, _)| (id(), instant(t))).collect(),
-                adopted: adopted.iter().map(|&(t, _)| (id(), instant(t))).collect(),
-                adopted_cut: None,
-                active: active.iter().map(|&(t, _)| (id(), instant(t))).collect(),
-            }
-        },
-    )
+    (ends(500), ends(200), ends(40), ends(ACTIVE_GRANTS_MAX + 1)).prop_map(|(early, expired, adopted, active)| {
+        let instant = |millis: i64| at(0) + SignedDuration::from_millis(millis);
+        let mut next = 1_000;
+        let mut id = || {
+            next += 1;
+            grant(next)
+        };
+        Desired {
+            ended_early: early
+                .iter()
+                .map(|&(t, contained)| Ended { grant: id(), ended_at: instant(t), contained })
+                .collect(),
+            expired: expired.iter().map(|&(t, _)| (id(), instant(t))).collect(),
+            adopted: adopted.iter().map(|&(t, _)| (id(), instant(t))).collect(),
+            adopted_cut: None,
+            active: active.iter().map(|&(t, _)| (id(), instant(t))).collect(),
+        }
+    })
 }
 
 pub fn revocations(cases: &mut Cases, runner: &mut TestRunner, count: usize) {
-    let strategy = (
-        roles(),
-        askers(),
-        INLINE_CHARACTERS_MAX - OTHER_POLICIES_CHARACTERS_MAX..=INLINE_CHARACTERS_MAX,
-    );
+    let strategy = (roles(), askers(), INLINE_CHARACTERS_MAX - OTHER_POLICIES_CHARACTERS_MAX..=INLINE_CHARACTERS_MAX);
     let mut modes = BTreeSet::new();
     for number in 0..count {
         let (desired, asker, room) = strategy.new_tree(runner).unwrap().current();
@@ -80,11 +70,7 @@ pub fn revocations(cases: &mut Cases, runner: &mut TestRunner, count: usize) {
             Asker::Ended(which) => {
                 let ended = which.get(&desired.ended_early);
                 // The clocks may be 10 s apart.
-                (
-                    call.tag(Some(ended.grant))
-                        .issued(ended.ended_at + SignedDuration::from_secs(10)),
-                    ExplicitDeny,
-                )
+                (call.tag(Some(ended.grant)).issued(ended.ended_at + SignedDuration::from_secs(10)), ExplicitDeny)
             }
             Asker::Adopted(which) => {
                 let adopted: Vec<_> = desired.adopted.iter().collect();
@@ -93,10 +79,7 @@ pub fn revocations(cases: &mut Cases, runner: &mut TestRunner, count: usize) {
             }
             Asker::Active(which, offset) => {
                 let active: Vec<_> = desired.active.keys().collect();
-                (
-                    call.tag(Some(**which.get(&active))).issued(at(offset)),
-                    Allowed,
-                )
+                (call.tag(Some(**which.get(&active))).issued(at(offset)), Allowed)
             }
             Asker::Later(seconds) => {
                 let issued = before.unwrap_or(at(0)) + SignedDuration::from_secs(seconds.into());
@@ -104,28 +87,17 @@ pub fn revocations(cases: &mut Cases, runner: &mut TestRunner, count: usize) {
             }
             Asker::UntaggedBeforeCut => {
                 let Some(before) = before else { continue };
-                (
-                    call.tag(None).issued(before - SignedDuration::from_secs(1)),
-                    ExplicitDeny,
-                )
+                (call.tag(None).issued(before - SignedDuration::from_secs(1)), ExplicitDeny)
             }
         };
-        cases.add(
-            format!("random role {number} ({:?}), {asker:?}", compiled.mode),
-            call,
-            expected,
-        );
+        cases.add(format!("random role {number} ({:?}), {asker:?}", compiled.mode), call, expected);
     }
-    assert!(
-        modes.contains(&Mode::Cut) && modes.len() > 1,
-        "the random roles exercise too little: {modes:?}"
-    );
+    assert!(modes.contains(&Mode::Cut) && modes.len() > 1, "the random roles exercise too little: {modes:?}");
 }
 
 pub fn scopes(cases: &mut Cases, runner: &mut TestRunner, count: usize) {
     let action = || prop::sample::select(&ACTIONS[..]);
-    let statements =
-        prop::collection::vec((any::<bool>(), prop::collection::vec(action(), 1..4)), 1..5);
+    let statements = prop::collection::vec((any::<bool>(), prop::collection::vec(action(), 1..4)), 1..5);
     let strategy = (statements, action(), -100..100_i64);
     for number in 0..count {
         let (pairs, action, offset) = strategy.new_tree(runner).unwrap().current();
@@ -135,33 +107,15 @@ pub fn scopes(cases: &mut Cases, runner: &mut TestRunner, count: usize) {
             one.action = actions.into_iter().map(str::to_owned).collect();
             one
         }));
-        let says = |effect| {
-            statements
-                .iter()
-                .any(|s| s.effect == effect && s.action.iter().any(|a| a == action))
-        };
+        let says = |effect| statements.iter().any(|s| s.effect == effect && s.action.iter().any(|a| a == action));
         let expected = match (offset >= 0 || says(Effect::Deny), says(Effect::Allow)) {
             (true, _) => ExplicitDeny,
             (false, true) => Allowed,
             (false, false) => ImplicitDeny,
         };
         let fence = at(1_000);
-        let policy = session_policy(
-            &Scope {
-                statements,
-                managed: vec![],
-            },
-            fence,
-        )
-        .unwrap();
-        let call = Call::new()
-            .under(&policy, &[])
-            .action(action)
-            .now(fence + SignedDuration::from_secs(offset));
-        cases.add(
-            format!("random scope {number}, {action} at {offset}"),
-            call,
-            expected,
-        );
+        let policy = session_policy(&Scope { statements, managed: vec![] }, fence).unwrap();
+        let call = Call::new().under(&policy, &[]).action(action).now(fence + SignedDuration::from_secs(offset));
+        cases.add(format!("random scope {number}, {action} at {offset}"), call, expected);
     }
 }

@@ -25,9 +25,11 @@ impl Broker {
     pub(super) async fn incident_is_open(&self, incident: &IncidentRef) -> Result<OpenIncident, Problem> {
         match self.ports.incidents.check(incident).await {
             IncidentStatus::Open(open) => Ok(open),
-            IncidentStatus::Closed { known: true } => {
-                Err(Problem::new(ProblemKind::IncidentClosed, format!("the incident `{incident}` is closed: name one that is open")).in_field("incident"))
-            }
+            IncidentStatus::Closed { known: true } => Err(Problem::new(
+                ProblemKind::IncidentClosed,
+                format!("the incident `{incident}` is closed: name one that is open"),
+            )
+            .in_field("incident")),
             IncidentStatus::Closed { known: false } => {
                 let providers: Vec<String> = self.ports.incidents.providers().iter().map(ToString::to_string).collect();
                 let detail = format!("there is no incident `{incident}`: name an open one of {}", providers.join(", "));
@@ -94,7 +96,10 @@ impl Broker {
         if self.ports.grants.grants(&filter, limit).await?.grants.len() < max {
             return Ok(());
         }
-        let detail = format!("the role `{}` has {max} active grants, as many as its revocation policy can tell apart: end one first", role.id);
+        let detail = format!(
+            "the role `{}` has {max} active grants, as many as its revocation policy can tell apart: end one first",
+            role.id
+        );
         Err(Problem::new(ProblemKind::RoleAtCapacity, detail))
     }
 }

@@ -1,9 +1,9 @@
 //! Ending a grant before its time. Ending is never made to wait for a condition
 //! that only guards access: no incident, catalogue or clock is asked.
 
+use halligan_core::entry::Subject;
 use halligan_core::grant::{Command, Grant, Phase};
 use halligan_core::id::{PersonId, RoleId};
-use halligan_core::entry::Subject;
 use halligan_core::text::Reason;
 
 use super::Broker;
@@ -56,9 +56,16 @@ impl Broker {
         }
     }
 
-    async fn end(&self, caller: &Caller, action: &'static str, grant: &str, command: Command) -> Result<Grant, Problem> {
+    async fn end(
+        &self,
+        caller: &Caller,
+        action: &'static str,
+        grant: &str,
+        command: Command,
+    ) -> Result<Grant, Problem> {
         let found = self.named(caller, action, grant).await?.grant;
-        let outcome = self.once(caller, self.command(&caller.actor(), found.request.id, answers(caller), command)).await;
+        let outcome =
+            self.once(caller, self.command(&caller.actor(), found.request.id, answers(caller), command)).await;
         self.told(caller, action, &found, outcome).await
     }
 
@@ -80,7 +87,9 @@ impl Broker {
             for found in page.grants {
                 match self.revoke_found(caller, &found.grant, reason).await {
                     Ok(grant) => ended.push(grant),
-                    Err(problem) => refused = Some(self.refuse_about(caller, Action::Revoke.as_str(), &found.grant, problem).await),
+                    Err(problem) => {
+                        refused = Some(self.refuse_about(caller, Action::Revoke.as_str(), &found.grant, problem).await)
+                    }
                 }
             }
             match page.next {
@@ -103,7 +112,8 @@ fn selected(which: Selection) -> Result<Filter, Problem> {
         return Err(Problem::new(ProblemKind::Invalid, detail).in_field("all"));
     }
     let role = target.map(|target| target.parse::<RoleId>()).transpose().map_err(|e| Problem::invalid("target", e))?;
-    let requester = requester.map(|person| person.parse::<PersonId>()).transpose().map_err(|e| Problem::invalid("requester", e))?;
+    let requester =
+        requester.map(|person| person.parse::<PersonId>()).transpose().map_err(|e| Problem::invalid("requester", e))?;
     let incident = incident.as_ref().map(incident_named).transpose()?;
     Ok(Filter { phases: vec![Phase::Active], role, incident, requester, before: None })
 }

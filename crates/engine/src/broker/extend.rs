@@ -16,13 +16,25 @@ impl Broker {
     ///
     /// # Errors
     /// Which condition is missing. A refusal is recorded and changes nothing.
-    pub async fn extend(&self, caller: &Caller, grant: &str, duration_seconds: i64, reason: &str) -> Result<Grant, Problem> {
+    pub async fn extend(
+        &self,
+        caller: &Caller,
+        grant: &str,
+        duration_seconds: i64,
+        reason: &str,
+    ) -> Result<Grant, Problem> {
         let found = self.named(caller, Action::Extend.as_str(), grant).await?.grant;
         let outcome = self.once(caller, self.extend_found(caller, &found, duration_seconds, reason)).await;
         self.told(caller, Action::Extend.as_str(), &found, outcome).await
     }
 
-    async fn extend_found(&self, caller: &Caller, grant: &Grant, duration_seconds: i64, reason: &str) -> Result<Grant, Problem> {
+    async fn extend_found(
+        &self,
+        caller: &Caller,
+        grant: &Grant,
+        duration_seconds: i64,
+        reason: &str,
+    ) -> Result<Grant, Problem> {
         let reason = Reason::try_from(reason.to_owned())?;
         let role = self.catalogue_unchanged(grant)?;
         self.permitted(&caller.human.person, Action::Extend, role)?;

@@ -58,7 +58,9 @@ impl Broker {
         let credentials = self.outcome(caller, &grant, &warrant, minted).await?;
         if let Err(because) = durable {
             self.discard(caller, &grant, &warrant, &credentials, "the record was not durable").await;
-            let detail = format!("the record of these credentials could not be made durable, so none were handed out: {because}");
+            let detail = format!(
+                "the record of these credentials could not be made durable, so none were handed out: {because}"
+            );
             return Err(Problem::new(ProblemKind::LogNotDurable, detail).retry_after(5));
         }
         self.still_warranted(caller, &warrant, &credentials).await?;
@@ -102,7 +104,10 @@ impl Broker {
     async fn intend(&self, caller: &Caller, grant: &Grant, console: bool) -> Result<Taken<Warrant>, Problem> {
         let role = self.role_of(grant)?;
         let scope = role.scopes.get(&grant.request.resolved.scope).ok_or_else(|| {
-            Problem::new(ProblemKind::CatalogueChanged, "the scope of this grant is no longer in the catalogue: ask again")
+            Problem::new(
+                ProblemKind::CatalogueChanged,
+                "the scope of this grant is no longer in the catalogue: ask again",
+            )
         })?;
         let principal = &caller.human.principal;
         let step = |grant: &Grant, now: Timestamp| -> Result<(Transition, Warrant), Refusal> {
@@ -112,7 +117,11 @@ impl Broker {
                 role_arn: role.arn.clone(),
                 external_id: role.external_id.clone(),
                 session_name: SessionName::new(self.ports.entropy.bytes()),
-                source_identity: SourceIdentity::new(caller.human.person.as_str(), &principal.issuer, &principal.subject),
+                source_identity: SourceIdentity::new(
+                    caller.human.person.as_str(),
+                    &principal.issuer,
+                    &principal.subject,
+                ),
                 policy: session_policy(scope, fence)?,
                 token_seconds: MintDraft::token_seconds(now, fence, role.session_max),
             };
@@ -134,14 +143,24 @@ impl Broker {
             Err(error) => {
                 let outcome_unknown = matches!(error, MintError::OutcomeUnknown(_));
                 let because = error.to_string();
-                self.append(caller, grant, Event::CredentialsFailed { mint: warrant.draft().mint, because, outcome_unknown }).await?;
+                self.append(
+                    caller,
+                    grant,
+                    Event::CredentialsFailed { mint: warrant.draft().mint, because, outcome_unknown },
+                )
+                .await?;
                 Err(error.into())
             }
         }
     }
 
     /// The right is read again after AssumeRole and before the answer.
-    async fn still_warranted(&self, caller: &Caller, warrant: &Warrant, credentials: &Credentials) -> Result<(), Problem> {
+    async fn still_warranted(
+        &self,
+        caller: &Caller,
+        warrant: &Warrant,
+        credentials: &Credentials,
+    ) -> Result<(), Problem> {
         let found = self.ports.grants.grant(warrant.grant()).await?;
         let Some(grant) = found.map(|found| found.grant) else {
             return Err(Problem::new(ProblemKind::RightLost, "the grant is gone"));
@@ -155,7 +174,14 @@ impl Broker {
         Err(Problem::new(ProblemKind::RightLost, detail))
     }
 
-    async fn discard(&self, caller: &Caller, grant: &Grant, warrant: &Warrant, credentials: &Credentials, because: &str) {
+    async fn discard(
+        &self,
+        caller: &Caller,
+        grant: &Grant,
+        warrant: &Warrant,
+        credentials: &Credentials,
+        because: &str,
+    ) {
         let event = Event::CredentialsDiscarded {
             mint: warrant.draft().mint,
             access_key_id: credentials.access_key_id.clone(),

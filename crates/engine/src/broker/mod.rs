@@ -22,7 +22,8 @@ use jiff::SignedDuration;
 
 use crate::caller::Caller;
 use crate::ports::{
-    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, GrantStore, IdempotencyStore, Incidents, Leases, LogQueue, Minter, Sink, Versioned,
+    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, GrantStore, IdempotencyStore, Incidents, Leases,
+    LogQueue, Minter, Sink, Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::publisher::Publisher;
@@ -125,7 +126,9 @@ impl Broker {
     pub async fn started(&self, version: &str, configuration_sha256: &str) {
         let (version, configuration_sha256) = (version.to_owned(), configuration_sha256.to_owned());
         let event = Event::BrokerStarted { version, configuration_sha256 };
-        self.recorder.record(halligan_core::actor::Actor::SYSTEM, Subject::broker("process"), Recorded::plain(event)).await;
+        self.recorder
+            .record(halligan_core::actor::Actor::SYSTEM, Subject::broker("process"), Recorded::plain(event))
+            .await;
     }
 
     /// Whether this replica can do its work: the store answers, and the log takes entries.
@@ -191,16 +194,18 @@ impl Broker {
     /// The catalogue's entry for a grant, as it is now.
     fn role_of(&self, grant: &Grant) -> Result<&Role, Problem> {
         let id = &grant.request.target.id;
-        self.catalogue
-            .roles
-            .get(id)
-            .ok_or_else(|| Problem::new(ProblemKind::CatalogueChanged, format!("the catalogue no longer has the role `{id}`")))
+        self.catalogue.roles.get(id).ok_or_else(|| {
+            Problem::new(ProblemKind::CatalogueChanged, format!("the catalogue no longer has the role `{id}`"))
+        })
     }
 }
 
 fn refused(caller: &Caller, action: &str, problem: &Problem) -> Recorded {
-    let event =
-        Event::ActionRefused { action: action.to_owned(), problem: problem.kind.slug().to_owned(), unmet: problem.unmet.clone() };
+    let event = Event::ActionRefused {
+        action: action.to_owned(),
+        problem: problem.kind.slug().to_owned(),
+        unmet: problem.unmet.clone(),
+    };
     let mut recorded = Recorded::plain(event);
     if let Some(address) = caller.address {
         recorded.personal = recorded.personal.with("address", address.to_string());

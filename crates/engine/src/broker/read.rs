@@ -16,7 +16,8 @@ use crate::problem::{Problem, ProblemKind};
 const PAGE_DEFAULT: u32 = 50;
 const PAGE_MAX: u32 = 200;
 
-const OFFERED: [Action; 5] = [Action::Request, Action::StartEmergency, Action::Acknowledge, Action::Revoke, Action::Read];
+const OFFERED: [Action; 5] =
+    [Action::Request, Action::StartEmergency, Action::Acknowledge, Action::Revoke, Action::Read];
 
 impl Broker {
     /// A grant and its timeline.
@@ -42,7 +43,9 @@ impl Broker {
         let limit = ask.limit.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         let filter = match filter(ask) {
             Ok(filter) => filter,
-            Err(problem) => return Err(self.refuse(caller, Action::Read.as_str(), Subject::broker("grants"), problem).await),
+            Err(problem) => {
+                return Err(self.refuse(caller, Action::Read.as_str(), Subject::broker("grants"), problem).await);
+            }
         };
         let mut page = self.ports.grants.grants(&filter, limit).await?;
         page.grants.retain(|found| self.reads(&caller.human, &found.grant));
@@ -67,7 +70,9 @@ impl Broker {
     pub async fn incident(&self, caller: &Caller, provider: &str, id: &str) -> Result<IncidentStatus, Problem> {
         match incident_named(&(provider.to_owned(), id.to_owned())) {
             Ok(incident) => Ok(self.ports.incidents.check(&incident).await),
-            Err(problem) => Err(self.refuse(caller, Action::Read.as_str(), Subject::broker("incidents"), problem).await),
+            Err(problem) => {
+                Err(self.refuse(caller, Action::Read.as_str(), Subject::broker("incidents"), problem).await)
+            }
         }
     }
 
@@ -89,7 +94,8 @@ fn filter(ask: ListAsk) -> Result<Filter, Problem> {
     let phase = |word: String| {
         Phase::ALL.into_iter().find(|phase| phase.as_str() == word).ok_or_else(|| {
             let words: Vec<&str> = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
-            Problem::new(ProblemKind::Invalid, format!("there is no such state: expected one of {}", words.join(", "))).in_field("state")
+            Problem::new(ProblemKind::Invalid, format!("there is no such state: expected one of {}", words.join(", ")))
+                .in_field("state")
         })
     };
     let named = |text: String| match text.split_once(':') {
@@ -100,7 +106,10 @@ fn filter(ask: ListAsk) -> Result<Filter, Problem> {
         phases: state.map(phase).transpose()?.into_iter().collect(),
         role: target.map(|t| t.parse::<RoleId>()).transpose().map_err(|e| Problem::invalid("target", e))?,
         incident: incident.map(named).transpose()?,
-        requester: requester.map(|p| p.parse::<PersonId>()).transpose().map_err(|e| Problem::invalid("requester", e))?,
+        requester: requester
+            .map(|p| p.parse::<PersonId>())
+            .transpose()
+            .map_err(|e| Problem::invalid("requester", e))?,
         before: cursor.map(|c| c.parse::<GrantId>()).transpose().map_err(|e| Problem::invalid("cursor", e))?,
     })
 }

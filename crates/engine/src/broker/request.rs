@@ -62,7 +62,9 @@ impl Broker {
         let transition = Opening { request, limits, rules }.open(now);
         match self.commit_transition(&caller.actor(), transition, None, answers(caller)).await {
             Ok((grant, _)) => Ok(grant),
-            Err(StoreError::Conflict) => Err(Problem::new(ProblemKind::Internal, "a new grant's id was taken: try again")),
+            Err(StoreError::Conflict) => {
+                Err(Problem::new(ProblemKind::Internal, "a new grant's id was taken: try again"))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -71,8 +73,11 @@ impl Broker {
         let role = ask.target.parse::<RoleId>().ok().and_then(|id| self.catalogue.roles.get(&id));
         let role = role.ok_or_else(|| {
             let roles: Vec<&str> = self.catalogue.roles.keys().map(RoleId::as_str).collect();
-            Problem::new(ProblemKind::UnknownRole, format!("the catalogue has no such role: expected one of {}", roles.join(", ")))
-                .in_field("target")
+            Problem::new(
+                ProblemKind::UnknownRole,
+                format!("the catalogue has no such role: expected one of {}", roles.join(", ")),
+            )
+            .in_field("target")
         })?;
         let scope = ask.scope.as_ref().map_or_else(|| Ok(role.default_scope.clone()), |scope| scope.parse::<ScopeId>());
         let resolved = scope.ok().and_then(|scope| Resolved::of(role, &scope)).ok_or_else(|| {
@@ -89,7 +94,8 @@ fn duration_within(seconds: i64, role: &Role) -> Result<SignedDuration, Problem>
     if (1..=max).contains(&seconds) {
         return Ok(SignedDuration::from_secs(seconds));
     }
-    let detail = format!("a duration of {seconds} s can't be asked for: expected 1 to {max} s on the role `{}`", role.id);
+    let detail =
+        format!("a duration of {seconds} s can't be asked for: expected 1 to {max} s on the role `{}`", role.id);
     Err(Problem::new(ProblemKind::Duration, detail).in_field("duration_seconds"))
 }
 

@@ -35,7 +35,8 @@ impl Broker {
             let Versioned { grant, version } =
                 found.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no grant `{id}`")))?;
             match decide(&grant, self.ports.clock.now()) {
-                Ok((transition, with)) => match self.commit_transition(actor, transition, Some(version), answers).await {
+                Ok((transition, with)) => match self.commit_transition(actor, transition, Some(version), answers).await
+                {
                     Ok((grant, committed)) => return Ok(Taken { grant, committed, with }),
                     Err(StoreError::Conflict) => {}
                     Err(error) => return Err(error.into()),
@@ -62,7 +63,8 @@ impl Broker {
         answers: Option<&IdempotencyKey>,
         command: Command,
     ) -> Result<Grant, Problem> {
-        let taken = self.step(actor, id, answers, |grant, now| grant.apply(command.clone(), now).map(|t| (t, ()))).await?;
+        let taken =
+            self.step(actor, id, answers, |grant, now| grant.apply(command.clone(), now).map(|t| (t, ()))).await?;
         Ok(taken.grant)
     }
 
@@ -87,7 +89,10 @@ impl Broker {
             None => Ok(()),
             Some(skew) => Err(Problem::new(
                 ProblemKind::ClockSkewed,
-                format!("the broker's clock is {:#} off AWS's: nothing is minted or ended by it until it is right", skew.abs()),
+                format!(
+                    "the broker's clock is {:#} off AWS's: nothing is minted or ended by it until it is right",
+                    skew.abs()
+                ),
             )),
         }
     }

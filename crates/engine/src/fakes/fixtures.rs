@@ -1,10 +1,7 @@
 //! People, roles and grants to try things on: on 1 March 2026, at three in the
 //! morning, alice asks for `prod-admin` on occasion of INC-219, and bob answers.
 
-#![expect(
-    clippy::expect_used,
-    reason = "constants of this file, which its own test builds"
-)]
+#![expect(clippy::expect_used, reason = "constants of this file, which its own test builds")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +10,8 @@ use halligan_core::catalogue::{Access, Catalogue, ProbeCall, Role, RoleArn, Scop
 use halligan_core::entry::Draft;
 use halligan_core::event::Recorded;
 use halligan_core::grant::{
-    Baseline, Command, Deadline, Evidence, Grant, Limits, MintDraft, Opening, RegionEvidence,
-    Request, Resolved, Transition, Warrant,
+    Baseline, Command, Deadline, Evidence, Grant, Limits, MintDraft, Opening, RegionEvidence, Request, Resolved,
+    Transition, Warrant,
 };
 use halligan_core::iam::{Effect, SessionName, SourceIdentity, Statement, session_policy};
 use halligan_core::id::{GrantId, MintId, Nonce, PersonId, RoleId, ScopeId};
@@ -39,25 +36,16 @@ pub fn at(seconds: i64) -> Timestamp {
 /// sorts by it.
 #[must_use]
 pub fn uuid(number: u64) -> Uuid {
-    let milliseconds = u64::try_from(start().as_millisecond())
-        .unwrap_or(0)
-        .saturating_add(number);
+    let milliseconds = u64::try_from(start().as_millisecond()).unwrap_or(0).saturating_add(number);
     let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
-    uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0, 0, a, b, c, d, e, f, g, h])
-        .into_uuid()
+    uuid::Builder::from_unix_timestamp_millis(milliseconds, &[0, 0, a, b, c, d, e, f, g, h]).into_uuid()
 }
 
 /// A person with their one login.
 #[must_use]
 pub fn human(name: &str) -> Human {
-    let principal = Principal {
-        issuer: "https://id.example.com".to_owned(),
-        subject: name.to_owned(),
-    };
-    Human {
-        person: person(name),
-        principal,
-    }
+    let principal = Principal { issuer: "https://id.example.com".to_owned(), subject: name.to_owned() };
+    Human { person: person(name), principal }
 }
 
 /// A person's id.
@@ -70,10 +58,7 @@ pub fn person(name: &str) -> PersonId {
 #[must_use]
 pub fn incident(id: &str) -> IncidentRef {
     let id = IncidentId::try_from(id.to_owned()).expect("a legal incident id");
-    IncidentRef {
-        provider: "file".parse().expect("a legal name"),
-        id,
-    }
+    IncidentRef { provider: "file".parse().expect("a legal name"), id }
 }
 
 /// A reason.
@@ -91,9 +76,7 @@ pub fn role_id(name: &str) -> RoleId {
 /// A role that alice and bob may ask for, bob and carol acknowledge, carol revoke.
 #[must_use]
 pub fn role(name: &str) -> Role {
-    let arn = |name: String| {
-        RoleArn::try_from(format!("arn:aws:iam::123456789012:role/{name}")).expect("a legal ARN")
-    };
+    let arn = |name: String| RoleArn::try_from(format!("arn:aws:iam::123456789012:role/{name}")).expect("a legal ARN");
     let scope: ScopeId = "read".parse().expect("a legal name");
     let read = Statement {
         sid: None,
@@ -102,12 +85,8 @@ pub fn role(name: &str) -> Role {
         resource: vec!["*".to_owned()],
         condition: BTreeMap::new(),
     };
-    let groups = |names: &[&str]| -> BTreeSet<_> {
-        names
-            .iter()
-            .map(|name| name.parse().expect("a legal name"))
-            .collect()
-    };
+    let groups =
+        |names: &[&str]| -> BTreeSet<_> { names.iter().map(|name| name.parse().expect("a legal name")).collect() };
     Role {
         id: role_id(name),
         description: "the production account".to_owned(),
@@ -120,13 +99,7 @@ pub fn role(name: &str) -> Role {
         total_max: SignedDuration::from_hours(4),
         acknowledge_within: SignedDuration::from_mins(15),
         emergency_acknowledge_within: Some(SignedDuration::from_mins(5)),
-        scopes: BTreeMap::from([(
-            scope.clone(),
-            Scope {
-                statements: vec![read],
-                managed: Vec::new(),
-            },
-        )]),
+        scopes: BTreeMap::from([(scope.clone(), Scope { statements: vec![read], managed: Vec::new() })]),
         default_scope: scope,
         probe: ProbeCall::default(),
         console: true,
@@ -143,10 +116,7 @@ pub fn role(name: &str) -> Role {
 #[must_use]
 pub fn catalogue() -> Catalogue {
     let roles = ["prod-admin", "prod-reader"].map(|name| (role_id(name), role(name)));
-    Catalogue {
-        deployment: "example".parse().expect("a legal name"),
-        roles: BTreeMap::from(roles),
-    }
+    Catalogue { deployment: "example".parse().expect("a legal name"), roles: BTreeMap::from(roles) }
 }
 
 /// A request: alice's for `prod-admin`, unless told otherwise.
@@ -183,37 +153,25 @@ impl Asking {
     /// By somebody else.
     #[must_use]
     pub fn by(self, name: &str) -> Self {
-        Self {
-            requester: human(name),
-            ..self
-        }
+        Self { requester: human(name), ..self }
     }
 
     /// For another role.
     #[must_use]
     pub fn of(self, role: &str) -> Self {
-        Self {
-            role: self::role(role),
-            ..self
-        }
+        Self { role: self::role(role), ..self }
     }
 
     /// On another occasion.
     #[must_use]
     pub fn on(self, incident: &str) -> Self {
-        Self {
-            incident: self::incident(incident),
-            ..self
-        }
+        Self { incident: self::incident(incident), ..self }
     }
 
     /// As an emergency start.
     #[must_use]
     pub fn emergency(self) -> Self {
-        Self {
-            emergency: true,
-            ..self
-        }
+        Self { emergency: true, ..self }
     }
 
     /// What opens the grant.
@@ -228,8 +186,7 @@ impl Asking {
             nonce: Nonce(nonce),
             requester: self.requester.clone(),
             target: Target::role(role.id.clone()),
-            resolved: Resolved::of(role, &role.default_scope)
-                .expect("a role has its default scope"),
+            resolved: Resolved::of(role, &role.default_scope).expect("a role has its default scope"),
             incident: self.incident.clone(),
             reason: reason("the payment queue is stuck"),
             duration: SignedDuration::from_mins(30),
@@ -240,11 +197,7 @@ impl Asking {
             emergency_acknowledge_within: role.emergency_acknowledge_within.unwrap_or_default(),
             total_max: role.total_max,
         };
-        Opening {
-            request,
-            limits,
-            rules: vec!["requesters: on-call".to_owned()],
-        }
+        Opening { request, limits, rules: vec!["requesters: on-call".to_owned()] }
     }
 
     /// The grant as it is asked for: pending, or active if it is an emergency start.
@@ -275,27 +228,13 @@ pub fn apply(grant: &Grant, command: Command, now: Timestamp) -> Transition {
 /// The grant, acknowledged.
 #[must_use]
 pub fn acknowledge(grant: &Grant, by: &str, now: Timestamp) -> Transition {
-    apply(
-        grant,
-        Command::Acknowledge {
-            by: human(by),
-            hash: grant.request_hash,
-        },
-        now,
-    )
+    apply(grant, Command::Acknowledge { by: human(by), hash: grant.request_hash }, now)
 }
 
 /// The grant, revoked.
 #[must_use]
 pub fn revoke(grant: &Grant, by: &str, now: Timestamp) -> Transition {
-    apply(
-        grant,
-        Command::Revoke {
-            by: human(by),
-            reason: reason("it is fixed"),
-        },
-        now,
-    )
+    apply(grant, Command::Revoke { by: human(by), reason: reason("it is fixed") }, now)
 }
 
 /// The grant with one mint by its requester.
@@ -304,10 +243,7 @@ pub fn mint(grant: &Grant, number: u64, now: Timestamp) -> (Transition, Warrant)
     let requester = &grant.request.requester;
     let role = role(grant.request.target.id.as_str());
     let fence = grant.mint_fence(requester, now).expect("an active grant");
-    let scope = role
-        .scopes
-        .get(&grant.request.resolved.scope)
-        .expect("the scope that was asked for");
+    let scope = role.scopes.get(&grant.request.resolved.scope).expect("the scope that was asked for");
     let draft = MintDraft {
         mint: MintId(uuid(number)),
         role_arn: grant.request.resolved.role_arn.clone(),
@@ -321,9 +257,7 @@ pub fn mint(grant: &Grant, number: u64, now: Timestamp) -> (Transition, Warrant)
         policy: session_policy(scope, fence).expect("a scope that fits"),
         token_seconds: MintDraft::token_seconds(now, fence, role.session_max),
     };
-    grant
-        .intend_mint(requester, draft, false, now)
-        .expect("a legal mint")
+    grant.intend_mint(requester, draft, false, now).expect("a legal mint")
 }
 
 /// How a deny was seen to bite.
@@ -333,10 +267,7 @@ pub fn evidence(observed_at: Timestamp) -> Evidence {
         baseline: Baseline::Allowed,
         observed_at,
         after: SignedDuration::from_secs(3),
-        regions: vec![RegionEvidence {
-            region: "eu-central-1".to_owned(),
-            denials: 3,
-        }],
+        regions: vec![RegionEvidence { region: "eu-central-1".to_owned(), denials: 3 }],
     }
 }
 
@@ -344,13 +275,7 @@ pub fn evidence(observed_at: Timestamp) -> Evidence {
 #[must_use]
 pub fn draft(grant: &Grant, recorded: Recorded, number: u64) -> Draft {
     let id = uuid(number);
-    Draft::about(
-        grant,
-        Actor::api(grant.request.requester.clone()),
-        recorded,
-        id,
-        *id.as_bytes(),
-    )
+    Draft::about(grant, Actor::api(grant.request.requester.clone()), recorded, id, *id.as_bytes())
 }
 
 /// One grant in each way that a grant can stand, by name. Ids begin at `first`.
@@ -360,11 +285,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
     let pending = |offset| asking(offset).grant();
     let started = |offset| asking(offset).emergency().grant();
     let active = |offset| asking(offset).active();
-    let minted = |offset| {
-        mint(&active(offset), first.saturating_add(offset), at(90))
-            .0
-            .grant
-    };
+    let minted = |offset| mint(&active(offset), first.saturating_add(offset), at(90)).0.grant;
     let by = || human("bob");
     let why = || reason("not now");
     let then = |grant: &Grant, command, now| apply(grant, command, now).grant;
@@ -378,97 +299,34 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
         then(grant, extension, at(120))
     };
     let revoked = |offset| revoke(&minted(offset), "carol", at(300)).grant;
-    let stuck = |offset| {
-        then(
-            &revoked(offset),
-            Command::Stick {
-                because: "the probe is still allowed".to_owned(),
-            },
-            at(320),
-        )
-    };
+    let stuck =
+        |offset| then(&revoked(offset), Command::Stick { because: "the probe is still allowed".to_owned() }, at(320));
     vec![
         ("pending", pending(0)),
         ("active", active(1)),
         ("active, minted", minted(2)),
         ("active, an extension waits", extended(&active(3))),
         ("active, not acknowledged", started(4)),
-        (
-            "active, acknowledged late",
-            acknowledge(&started(5), "bob", at(60)).grant,
-        ),
-        (
-            "declined",
-            then(
-                &pending(6),
-                Command::Decline {
-                    by: by(),
-                    reason: why(),
-                },
-                at(60),
-            ),
-        ),
-        (
-            "withdrawn",
-            then(
-                &pending(7),
-                Command::Withdraw { by: human("alice") },
-                at(60),
-            ),
-        ),
-        (
-            "cancelled",
-            then(&pending(8), Command::CloseIncident, at(60)),
-        ),
-        (
-            "lapsed",
-            then(&pending(9), Command::Elapse(Deadline::Lapse), at(900)),
-        ),
-        (
-            "expired",
-            then(&active(10), Command::Elapse(Deadline::Expire), at(1_860)),
-        ),
-        (
-            "expired, minted",
-            then(&minted(11), Command::Elapse(Deadline::Expire), at(1_860)),
-        ),
+        ("active, acknowledged late", acknowledge(&started(5), "bob", at(60)).grant),
+        ("declined", then(&pending(6), Command::Decline { by: by(), reason: why() }, at(60))),
+        ("withdrawn", then(&pending(7), Command::Withdraw { by: human("alice") }, at(60))),
+        ("cancelled", then(&pending(8), Command::CloseIncident, at(60))),
+        ("lapsed", then(&pending(9), Command::Elapse(Deadline::Lapse), at(900))),
+        ("expired", then(&active(10), Command::Elapse(Deadline::Expire), at(1_860))),
+        ("expired, minted", then(&minted(11), Command::Elapse(Deadline::Expire), at(1_860))),
         ("revoked", revoked(12)),
         ("revoked, stuck", stuck(13)),
-        (
-            "revoked, contained",
-            then(&stuck(14), Command::Contain(evidence(at(330))), at(331)),
-        ),
-        (
-            "revoked, its incident closed",
-            then(&active(15), Command::CloseIncident, at(300)),
-        ),
+        ("revoked, contained", then(&stuck(14), Command::Contain(evidence(at(330))), at(331))),
+        ("revoked, its incident closed", then(&active(15), Command::CloseIncident, at(300))),
         (
             "revoked, not acknowledged in time",
-            then(
-                &started(16),
-                Command::Elapse(Deadline::AcknowledgementOverdue),
-                at(300),
-            ),
+            then(&started(16), Command::Elapse(Deadline::AcknowledgementOverdue), at(300)),
         ),
         (
             "revoked, an emergency start declined",
-            then(
-                &started(17),
-                Command::Decline {
-                    by: by(),
-                    reason: why(),
-                },
-                at(60),
-            ),
+            then(&started(17), Command::Decline { by: by(), reason: why() }, at(60)),
         ),
-        (
-            "returned",
-            then(
-                &extended(&minted(18)),
-                Command::Return { by: human("alice") },
-                at(600),
-            ),
-        ),
+        ("returned", then(&extended(&minted(18)), Command::Return { by: human("alice") }, at(600))),
     ]
 }
 

@@ -1,5 +1,9 @@
 //! The ports without their outside: ordinary code, shared by the contract suites,
 //! the fault injection and whoever wants to see the broker run alone.
 
+pub mod aws;
+pub mod environment;
 pub mod fixtures;
+pub mod outside;
 pub mod store;
+pub mod world;

@@ -11,9 +11,8 @@ use halligan_core::id::{GrantId, PersonId, RoleId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{
-    Begun, Change, Committed, DueGrant, Effort, Filter, GrantStore, Idempotency, IdempotencyKey,
-    IdempotencyStore, Lease, Leases, LogQueue, Page, QueuedEntry, RoleLedger, RoleRecord,
-    StoreError, Version, Versioned, WorkQueue,
+    Begun, Change, Committed, DueGrant, Effort, Filter, GrantStore, Idempotency, IdempotencyKey, IdempotencyStore,
+    Lease, Leases, LogQueue, Page, QueuedEntry, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
 };
 
 /// How a write goes wrong.
@@ -77,9 +76,7 @@ impl FakeStore {
     /// What a backup taken now would restore.
     #[must_use]
     pub fn backup(&self) -> Self {
-        Self {
-            inner: Mutex::new(self.inner().clone()),
-        }
+        Self { inner: Mutex::new(self.inner().clone()) }
     }
 
     /// How many writes were tried.
@@ -113,17 +110,10 @@ impl FakeStore {
 
     fn read<T>(&self, read: impl FnOnce(&Inner) -> T) -> Result<T, StoreError> {
         let inner = self.inner();
-        if inner.down {
-            Err(down())
-        } else {
-            Ok(read(&inner))
-        }
+        if inner.down { Err(down()) } else { Ok(read(&inner)) }
     }
 
-    fn write<T>(
-        &self,
-        write: impl FnOnce(&mut Inner) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn write<T>(&self, write: impl FnOnce(&mut Inner) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut inner = self.inner();
         if inner.down {
             return Err(down());
@@ -132,14 +122,10 @@ impl FakeStore {
         inner.writes = nth.saturating_add(1);
         match inner.faults.remove(&nth) {
             None => write(&mut inner),
-            Some(Fault::NotDone) => Err(StoreError::Unavailable(
-                "told to fail before it was done".to_owned(),
-            )),
+            Some(Fault::NotDone) => Err(StoreError::Unavailable("told to fail before it was done".to_owned())),
             Some(Fault::Done) => {
                 write(&mut inner)?;
-                Err(StoreError::Unavailable(
-                    "told to fail after it was done".to_owned(),
-                ))
+                Err(StoreError::Unavailable("told to fail after it was done".to_owned()))
             }
         }
     }
@@ -154,13 +140,7 @@ fn position(index: usize) -> u64 {
 }
 
 fn numbered(entries: &[Sealed]) -> impl Iterator<Item = QueuedEntry> {
-    entries
-        .iter()
-        .enumerate()
-        .map(|(index, sealed)| QueuedEntry {
-            position: position(index),
-            sealed: sealed.clone(),
-        })
+    entries.iter().enumerate().map(|(index, sealed)| QueuedEntry { position: position(index), sealed: sealed.clone() })
 }
 
 fn enforceable(grant: &Grant, now: Timestamp) -> bool {
@@ -169,10 +149,9 @@ fn enforceable(grant: &Grant, now: Timestamp) -> bool {
         State::Active(_) => true,
         State::Ended(ended) => match ended.containment {
             Containment::Enforcing | Containment::Stuck { .. } => true,
-            Containment::Fenced | Containment::Contained(_) => ended
-                .activation
-                .deny_until()
-                .is_some_and(|until| until > now),
+            Containment::Fenced | Containment::Contained(_) => {
+                ended.activation.deny_until().is_some_and(|until| until > now)
+            }
         },
     }
 }
@@ -183,65 +162,43 @@ fn call_key(key: &IdempotencyKey) -> (PersonId, String, String) {
 
 impl Inner {
     fn is_entry(&self, draft: &Draft) -> bool {
-        self.entries
-            .iter()
-            .any(|sealed| sealed.entry.id == draft.id)
+        self.entries.iter().any(|sealed| sealed.entry.id == draft.id)
     }
 
     fn append(&mut self, entries: Vec<Draft>, now: Timestamp) -> Option<u64> {
         if entries.is_empty() {
             return None;
         }
-        let time = self
-            .entries
-            .last()
-            .map_or(now, |last| last.entry.time.max(now));
-        self.entries
-            .extend(entries.into_iter().map(|draft| draft.seal(time)));
+        let time = self.entries.last().map_or(now, |last| last.entry.time.max(now));
+        self.entries.extend(entries.into_iter().map(|draft| draft.seal(time)));
         Some(position(self.entries.len().saturating_sub(1)))
     }
 
     fn ask_for(&mut self, effect: Effect, due_at: Timestamp) {
-        let work = self.work.entry(effect).or_insert(Work {
-            due_at: None,
-            attempts: 0,
-            ask: 0,
-        });
+        let work = self.work.entry(effect).or_insert(Work { due_at: None, attempts: 0, ask: 0 });
         work.due_at = Some(work.due_at.map_or(due_at, |due| due.min(due_at)));
         work.ask = work.ask.saturating_add(1);
     }
 
     fn commit(&mut self, change: Change, now: Timestamp) -> Result<Committed, StoreError> {
-        let Change {
-            grant,
-            entries,
-            effects,
-            answers,
-        } = change;
+        let Change { grant, entries, effects, answers } = change;
         let answered = match (&grant, answers) {
             (Some((grant, _)), Some(key)) => Some((call_key(&key), grant.clone())),
             (None, _) | (_, None) => None,
         };
-        let expected = grant.as_ref().map(|(grant, version)| {
-            (
-                self.grants
-                    .get(&grant.request.id)
-                    .map(|found| found.version),
-                *version,
-            )
-        });
-        let moved = expected.is_some_and(|(found, expected)| found != expected);
-        let taken = answered
+        let expected = grant
             .as_ref()
-            .is_some_and(|(key, _)| self.calls.get(key).is_none_or(|call| call.answer.is_some()));
+            .map(|(grant, version)| (self.grants.get(&grant.request.id).map(|found| found.version), *version));
+        let moved = expected.is_some_and(|(found, expected)| found != expected);
+        let taken =
+            answered.as_ref().is_some_and(|(key, _)| self.calls.get(key).is_none_or(|call| call.answer.is_some()));
         if moved || taken || entries.iter().any(|draft| self.is_entry(draft)) {
             return Err(StoreError::Conflict);
         }
         // Everything is checked: from here on nothing fails.
         let version = grant.map(|(grant, version)| {
             let version = Version(version.map_or(1, |version| version.0.saturating_add(1)));
-            self.grants
-                .insert(grant.request.id, Versioned { grant, version });
+            self.grants.insert(grant.request.id, Versioned { grant, version });
             version
         });
         if let Some((key, grant)) = answered
@@ -252,10 +209,7 @@ impl Inner {
         for effect in effects {
             self.ask_for(effect, now);
         }
-        Ok(Committed {
-            version,
-            position: self.append(entries, now),
-        })
+        Ok(Committed { version, position: self.append(entries, now) })
     }
 }
 
@@ -266,45 +220,28 @@ impl GrantStore for FakeStore {
     }
 
     async fn grants(&self, filter: &Filter, limit: u32) -> Result<Page, StoreError> {
-        let Filter {
-            phases,
-            role,
-            incident,
-            requester,
-            before,
-        } = filter;
+        let Filter { phases, role, incident, requester, before } = filter;
         self.read(|inner| {
             let wanted = |found: &&Versioned| {
                 let request = &found.grant.request;
                 (phases.is_empty() || phases.contains(&found.grant.phase()))
                     && role.as_ref().is_none_or(|role| request.target.id == *role)
-                    && incident
-                        .as_ref()
-                        .is_none_or(|incident| request.incident == *incident)
-                    && requester
-                        .as_ref()
-                        .is_none_or(|person| request.requester.person == *person)
+                    && incident.as_ref().is_none_or(|incident| request.incident == *incident)
+                    && requester.as_ref().is_none_or(|person| request.requester.person == *person)
                     && before.is_none_or(|before| request.id < before)
             };
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);
             let mut found = inner.grants.values().rev().filter(wanted);
             let grants: Vec<Versioned> = found.by_ref().take(limit).cloned().collect();
-            let next = found
-                .next()
-                .and_then(|_| grants.last())
-                .map(|last| last.grant.request.id);
+            let next = found.next().and_then(|_| grants.last()).map(|last| last.grant.request.id);
             Page { grants, next }
         })
     }
 
     async fn next_due(&self, limit: u32) -> Result<Vec<DueGrant>, StoreError> {
         self.read(|inner| {
-            let due = |found: &Versioned| {
-                Some(DueGrant {
-                    id: found.grant.request.id,
-                    due_at: found.grant.next_deadline()?,
-                })
-            };
+            let due =
+                |found: &Versioned| Some(DueGrant { id: found.grant.request.id, due_at: found.grant.next_deadline()? });
             let mut due: Vec<DueGrant> = inner.grants.values().filter_map(due).collect();
             due.sort_by_key(|due| (due.due_at, due.id));
             due.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -312,15 +249,9 @@ impl GrantStore for FakeStore {
         })
     }
 
-    async fn enforceable(
-        &self,
-        role: &RoleId,
-        now: Timestamp,
-    ) -> Result<Vec<Versioned>, StoreError> {
+    async fn enforceable(&self, role: &RoleId, now: Timestamp) -> Result<Vec<Versioned>, StoreError> {
         self.read(|inner| {
-            let wanted = |found: &&Versioned| {
-                found.grant.request.target.id == *role && enforceable(&found.grant, now)
-            };
+            let wanted = |found: &&Versioned| found.grant.request.target.id == *role && enforceable(&found.grant, now);
             inner.grants.values().filter(wanted).cloned().collect()
         })
     }
@@ -335,9 +266,7 @@ impl LogQueue for FakeStore {
     async fn unpublished(&self, limit: u32) -> Result<Vec<QueuedEntry>, StoreError> {
         self.read(|inner| {
             let waiting = numbered(&inner.entries).filter(|entry| entry.position > inner.published);
-            waiting
-                .take(usize::try_from(limit).unwrap_or(usize::MAX))
-                .collect()
+            waiting.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect()
         })
     }
 
@@ -355,9 +284,7 @@ impl LogQueue for FakeStore {
 
     async fn timeline(&self, grant: GrantId) -> Result<Vec<QueuedEntry>, StoreError> {
         self.read(|inner| {
-            numbered(&inner.entries)
-                .filter(|entry| entry.sealed.entry.links.grant == Some(grant))
-                .collect()
+            numbered(&inner.entries).filter(|entry| entry.sealed.entry.links.grant == Some(grant)).collect()
         })
     }
 }
@@ -366,16 +293,9 @@ impl LogQueue for FakeStore {
 impl WorkQueue for FakeStore {
     async fn due(&self, now: Timestamp) -> Result<Vec<Effort>, StoreError> {
         self.read(|inner| {
-            let due = inner
-                .work
-                .iter()
-                .filter(|(_, work)| work.due_at.is_some_and(|due_at| due_at <= now));
-            due.map(|(effect, work)| Effort {
-                effect: effect.clone(),
-                attempts: work.attempts,
-                ask: work.ask,
-            })
-            .collect()
+            let due = inner.work.iter().filter(|(_, work)| work.due_at.is_some_and(|due_at| due_at <= now));
+            due.map(|(effect, work)| Effort { effect: effect.clone(), attempts: work.attempts, ask: work.ask })
+                .collect()
         })
     }
 
@@ -433,19 +353,8 @@ impl Leases for FakeStore {
             }
             let token = held.map_or(1, |held| held.token.saturating_add(1));
             let until = now.saturating_add(length).unwrap_or(now);
-            inner.leases.insert(
-                name.to_owned(),
-                Held {
-                    holder: holder.to_owned(),
-                    token,
-                    until,
-                },
-            );
-            Ok(Some(Lease {
-                name: name.to_owned(),
-                token,
-                until,
-            }))
+            inner.leases.insert(name.to_owned(), Held { holder: holder.to_owned(), token, until });
+            Ok(Some(Lease { name: name.to_owned(), token, until }))
         })
     }
 
@@ -476,36 +385,21 @@ impl RoleLedger for FakeStore {
         now: Timestamp,
     ) -> Result<Committed, StoreError> {
         self.write(|inner| {
-            let held = inner
-                .leases
-                .get(&lease.name)
-                .is_some_and(|held| held.token == lease.token && held.until > now);
+            let held = inner.leases.get(&lease.name).is_some_and(|held| held.token == lease.token && held.until > now);
             if !held || entries.iter().any(|draft| inner.is_entry(draft)) {
                 return Err(StoreError::Conflict);
             }
             inner.roles.insert(role.clone(), record.clone());
-            Ok(Committed {
-                version: None,
-                position: inner.append(entries, now),
-            })
+            Ok(Committed { version: None, position: inner.append(entries, now) })
         })
     }
 }
 
 #[async_trait]
 impl IdempotencyStore for FakeStore {
-    async fn begin(
-        &self,
-        key: &IdempotencyKey,
-        body_sha256: &str,
-        now: Timestamp,
-    ) -> Result<Begun, StoreError> {
+    async fn begin(&self, key: &IdempotencyKey, body_sha256: &str, now: Timestamp) -> Result<Begun, StoreError> {
         self.write(|inner| {
-            let fresh = Call {
-                body_sha256: body_sha256.to_owned(),
-                begun_at: now,
-                answer: None,
-            };
+            let fresh = Call { body_sha256: body_sha256.to_owned(), begun_at: now, answer: None };
             let Some(call) = inner.calls.get_mut(&call_key(key)) else {
                 inner.calls.insert(call_key(key), fresh);
                 return Ok(Begun::Fresh);
@@ -527,11 +421,7 @@ impl IdempotencyStore for FakeStore {
     async fn abandon(&self, key: &IdempotencyKey) -> Result<(), StoreError> {
         self.write(|inner| {
             let key = call_key(key);
-            if inner
-                .calls
-                .get(&key)
-                .is_some_and(|call| call.answer.is_none())
-            {
+            if inner.calls.get(&key).is_some_and(|call| call.answer.is_none()) {
                 inner.calls.remove(&key);
             }
             Ok(())

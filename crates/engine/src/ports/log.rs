@@ -21,7 +21,9 @@ pub enum SinkError {
     #[error("the log sink can't be written to: {0}")]
     Unavailable(String),
     /// The place holds something else at that position. A retry can't help.
-    #[error("the log sink holds another entry at position {position}: nothing is minted until somebody has looked at both")]
+    #[error(
+        "the log sink holds another entry at position {position}: nothing is minted until somebody has looked at both"
+    )]
     Fork {
         /// The first position that differs.
         position: u64,

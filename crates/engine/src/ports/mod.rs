@@ -11,14 +11,14 @@ mod policy;
 mod store;
 
 pub use aws::{
-    CallOutcome, ClockOffset, Console, ConsoleUrl, Credentials, Denial, MintError, Minter, Offset, ProbeSession, ProbeSpec, Probes,
-    RolePolicies, RolePoliciesError, RolePolicy, SecretText,
+    CallOutcome, ClockOffset, Console, ConsoleUrl, Credentials, Denial, MintError, Minter, Offset, ProbeSession,
+    ProbeSpec, Probes, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
 };
 pub use environment::{Clock, Entropy};
 pub use incidents::Incidents;
 pub use log::{Sink, SinkError};
 pub use policy::{Action, Ask, Authority, Decision};
 pub use store::{
-    Begun, Change, Committed, DueGrant, Effort, Filter, GrantStore, Idempotency, IdempotencyKey, IdempotencyStore, Lease, Leases, LogQueue,
-    Page, QueuedEntry, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
+    Begun, Change, Committed, DueGrant, Effort, Filter, GrantStore, Idempotency, IdempotencyKey, IdempotencyStore,
+    Lease, Leases, LogQueue, Page, QueuedEntry, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
 };

@@ -197,7 +197,13 @@ pub struct Lease {
 pub trait Leases: Send + Sync {
     /// The lease, unless somebody else holds it. `holder` may take again what it
     /// holds, with a new token.
-    async fn acquire(&self, name: &str, holder: &str, now: Timestamp, length: SignedDuration) -> Result<Option<Lease>, StoreError>;
+    async fn acquire(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        length: SignedDuration,
+    ) -> Result<Option<Lease>, StoreError>;
 
     /// Gives it back early. A lease that was lost meanwhile is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), StoreError>;
@@ -225,7 +231,14 @@ pub trait RoleLedger: Send + Sync {
 
     /// Replaces it, with entries, in one transaction, if `lease` is still held.
     /// [`StoreError::Conflict`] if it isn't.
-    async fn save(&self, role: &RoleId, record: &RoleRecord, entries: Vec<Draft>, lease: &Lease, now: Timestamp) -> Result<Committed, StoreError>;
+    async fn save(
+        &self,
+        role: &RoleId,
+        record: &RoleRecord,
+        entries: Vec<Draft>,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Committed, StoreError>;
 }
 
 /// Names one call of one person on one route.

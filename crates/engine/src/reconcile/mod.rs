@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 pub use deadlines::Deadlines;
 pub use housekeeping::Housekeeping;
-pub use revocations::{Revocations, RevocationPorts};
+pub use revocations::{RevocationPorts, Revocations};
 
 /// What a tick came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

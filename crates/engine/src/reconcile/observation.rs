@@ -18,7 +18,12 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
 ///
 /// # Errors
 /// What was seen instead, when patience has run out.
-pub(super) async fn observe(pair: &Pair, role: &Role, ended_at: Timestamp, clock: &dyn Clock) -> Result<Evidence, String> {
+pub(super) async fn observe(
+    pair: &Pair,
+    role: &Role,
+    ended_at: Timestamp,
+    clock: &dyn Clock,
+) -> Result<Evidence, String> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut regions = Vec::new();
     for region in &role.regions {

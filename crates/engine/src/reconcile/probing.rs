@@ -39,7 +39,9 @@ impl Prober {
     /// [`OPENING_MAX`]. `denied` says whether the role's policy denies the grant already.
     pub async fn open(&self, role: &Role, grant: &Grant, denied: bool) -> Result<Pair, String> {
         let opening = self.open_pair(role, grant, denied);
-        tokio::time::timeout(OPENING_MAX, opening).await.map_err(|_| "the probe could not be opened in time".to_owned())?
+        tokio::time::timeout(OPENING_MAX, opening)
+            .await
+            .map_err(|_| "the probe could not be opened in time".to_owned())?
     }
 
     async fn open_pair(&self, role: &Role, grant: &Grant, denied: bool) -> Result<Pair, String> {
@@ -54,16 +56,29 @@ impl Prober {
             (CallOutcome::Allowed, CallOutcome::Allowed) => Baseline::Allowed,
             (CallOutcome::Denied(_), CallOutcome::Allowed) if denied => Baseline::AlreadyDenied,
             (probe, control) => {
-                return Err(format!("the probe must succeed before the deny and did not: probe {probe}, control {control}"));
+                return Err(format!(
+                    "the probe must succeed before the deny and did not: probe {probe}, control {control}"
+                ));
             }
         };
         Ok(Pair { probe, control, baseline })
     }
 
-    async fn session(&self, role: &Role, grant: &Grant, tag: GrantId, tagged: Option<GrantId>) -> Result<Box<dyn ProbeSession>, String> {
+    async fn session(
+        &self,
+        role: &Role,
+        grant: &Grant,
+        tag: GrantId,
+        tagged: Option<GrantId>,
+    ) -> Result<Box<dyn ProbeSession>, String> {
         let fence: Timestamp = self.clock.now() + PROBE_LIFE;
-        let spec = ProbeSpec { session_name: SessionName::new(self.entropy.bytes()), tag, policy: probe_policy(role.probe, fence) };
-        let event = Event::ProbeIntended { session_name: spec.session_name.clone(), tagged, fence: spec.policy.fence() };
+        let spec = ProbeSpec {
+            session_name: SessionName::new(self.entropy.bytes()),
+            tag,
+            policy: probe_policy(role.probe, fence),
+        };
+        let event =
+            Event::ProbeIntended { session_name: spec.session_name.clone(), tagged, fence: spec.policy.fence() };
         let subject = Subject::target(&grant.request.target);
         self.recorder.record(Actor::SYSTEM, subject, Recorded::plain(event)).await;
         self.probes.open(role, &spec).await.map_err(|error| format!("no probe session: {error}"))

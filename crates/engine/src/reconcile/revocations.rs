@@ -18,7 +18,9 @@ use super::probing::{Pair, Prober};
 use super::role_policy::{PolicyError, RolePolicyWriter};
 use super::{Reconciler, Status};
 use crate::broker::Broker;
-use crate::ports::{Clock, Effort, Entropy, GrantStore, Leases, Probes, RoleLedger, RolePolicies, Versioned, WorkQueue};
+use crate::ports::{
+    Clock, Effort, Entropy, GrantStore, Leases, Probes, RoleLedger, RolePolicies, Versioned, WorkQueue,
+};
 use crate::problem::Problem;
 
 /// Three times [`RolePolicies::DEADLINE`] and what the probes may take: a writer
@@ -67,8 +69,12 @@ impl Revocations {
             policies: ports.policies.clone(),
             recorder: recorder.clone(),
         };
-        let prober =
-            Prober { probes: ports.probes.clone(), clock: ports.clock.clone(), entropy: ports.entropy.clone(), recorder };
+        let prober = Prober {
+            probes: ports.probes.clone(),
+            clock: ports.clock.clone(),
+            entropy: ports.entropy.clone(),
+            recorder,
+        };
         Self { broker, ports, holder, writer, prober, watched: Arc::default(), observers: TaskTracker::new() }
     }
 
@@ -88,7 +94,10 @@ impl Revocations {
         };
         let outcome = match self.broker.catalogue().roles.get(&target.id) {
             Some(role) => self.enforce(role, &lease).await.map_err(|error| error.to_string()),
-            None => Err(format!("the catalogue no longer has the role `{}`: put it back until its grants are over", target.id)),
+            None => Err(format!(
+                "the catalogue no longer has the role `{}`: put it back until its grants are over",
+                target.id
+            )),
         };
         self.ports.leases.release(&lease).await?;
         match outcome {
@@ -143,7 +152,8 @@ impl Revocations {
     /// Watches each end in a task of its own: the next end of this role must not wait for it.
     fn watch(&self, role: &Role, pairs: BTreeMap<GrantId, (Timestamp, Result<Pair, String>)>) {
         for (id, (ended_at, pair)) in pairs {
-            let (broker, clock, watched, role) = (self.broker.clone(), self.ports.clock.clone(), self.watched.clone(), role.clone());
+            let (broker, clock, watched, role) =
+                (self.broker.clone(), self.ports.clock.clone(), self.watched.clone(), role.clone());
             let work = self.ports.work.clone();
             self.observers.spawn(async move {
                 let seen = match pair {

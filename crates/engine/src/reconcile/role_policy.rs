@@ -1,6 +1,6 @@
 //! One role's revocation policy: read, told from tampering, written, read back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use halligan_core::actor::Actor;
@@ -97,6 +97,9 @@ impl RolePolicyWriter {
         if compiled.as_ref().is_some_and(Compiled::alarming) {
             tracing::error!(role = %role.id, "the role's revocation policy runs out of room");
         }
+        for grant in compiled.iter().flat_map(|compiled| &compiled.unexempted) {
+            tracing::error!(role = %role.id, %grant, "an active grant's older credentials are denied: it has to mint anew");
+        }
         Ok(until)
     }
 
@@ -122,7 +125,13 @@ impl RolePolicyWriter {
 
     /// Tells what stands on the role from what the ledger says was written, and
     /// keeps denied what it denies that the store doesn't know to have ended.
-    async fn adopt(&self, role: &Role, found: &Found, record: &mut RoleRecord, now: Timestamp) -> Result<Vec<Draft>, PolicyError> {
+    async fn adopt(
+        &self,
+        role: &Role,
+        found: &Found,
+        record: &mut RoleRecord,
+        now: Timestamp,
+    ) -> Result<Vec<Draft>, PolicyError> {
         record.adopted.retain(|_, at| now.duration_since(*at) < TOKEN_LIFE_MAX);
         if record.adopted_cut.as_ref().is_some_and(|cut| now.duration_since(cut.before) >= TOKEN_LIFE_MAX) {
             record.adopted_cut = None;
@@ -136,9 +145,9 @@ impl RolePolicyWriter {
             // A late write or a stale read of ours: an older generation says nothing new.
             Some(Ok(policy)) if policy.generation < record.generation => return Ok(Vec::new()),
             Some(Ok(policy)) => {
-                let unknown = self.unknown(&policy.listed).await?;
-                record.adopted.extend(unknown.iter().map(|grant| (*grant, now)));
                 let newer = policy.generation > record.generation;
+                let unknown = self.unknown(&policy.listed, newer).await?;
+                record.adopted.extend(unknown.iter().map(|grant| (*grant, now)));
                 if newer {
                     record.adopted_cut = policy.cut;
                 }
@@ -151,13 +160,17 @@ impl RolePolicyWriter {
         Ok(vec![self.entry(role, Event::RevocationDrift { found: what, adopted })])
     }
 
-    /// Of `listed`, those that the store doesn't know to have ended. One that it
-    /// takes for active has ended too: an older store doesn't know yet.
-    async fn unknown(&self, listed: &BTreeSet<GrantId>) -> Result<BTreeSet<GrantId>, PolicyError> {
+    /// Of `listed`, those that the store doesn't know to have ended. What a policy
+    /// newer than the store lists has ended, even if the store takes it for active;
+    /// in one that was merely changed it is somebody's attempt to end it.
+    async fn unknown(&self, listed: &BTreeSet<GrantId>, newer: bool) -> Result<BTreeSet<GrantId>, PolicyError> {
         let mut unknown = BTreeSet::new();
         for id in listed {
-            let ended = self.grants.grant(*id).await?.is_some_and(|found| matches!(found.grant.state, State::Ended(_)));
-            if !ended {
+            let known = match self.grants.grant(*id).await? {
+                None => false,
+                Some(found) => !newer || matches!(found.grant.state, State::Ended(_)),
+            };
+            if !known {
                 unknown.insert(*id);
             }
         }
@@ -190,7 +203,8 @@ fn written(record: &RoleRecord, compiled: Option<&Compiled>) -> Event {
 }
 
 fn desired(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp) -> Desired {
-    let mut desired = Desired { adopted: record.adopted.clone(), adopted_cut: record.adopted_cut.clone(), ..Desired::default() };
+    let mut desired =
+        Desired { adopted: record.adopted.clone(), adopted_cut: record.adopted_cut.clone(), ..Desired::default() };
     for Versioned { grant, .. } in enforceable {
         let id = grant.request.id;
         match &grant.state {
@@ -207,7 +221,9 @@ fn desired(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp) -> De
             },
         }
     }
-    desired.expired.retain(|(id, _)| enforceable.iter().any(|found| found.grant.request.id == *id && lives(&found.grant, now)));
+    desired
+        .expired
+        .retain(|(id, _)| enforceable.iter().any(|found| found.grant.request.id == *id && lives(&found.grant, now)));
     desired
 }
 
@@ -220,6 +236,6 @@ fn lives(grant: &Grant, now: Timestamp) -> bool {
 fn desired_until(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp) -> Option<Timestamp> {
     let tokens = enforceable.iter().filter(|found| matches!(found.grant.state, State::Ended(_)));
     let tokens = tokens.filter_map(|found| found.grant.activation()?.mints.tokens_until);
-    let adopted: BTreeMap<_, _> = record.adopted.iter().map(|(id, at)| (id, *at + TOKEN_LIFE_MAX)).collect();
-    tokens.chain(adopted.into_values()).filter(|until| *until > now).min()
+    let found = record.adopted.values().copied().chain(record.adopted_cut.as_ref().map(|cut| cut.before));
+    tokens.chain(found.map(|at| at + TOKEN_LIFE_MAX)).filter(|until| *until > now).min()
 }

@@ -21,9 +21,7 @@ pub(super) const FRAME_CHARACTERS_MAX: usize = 512;
 /// [`OTHER_POLICIES_CHARACTERS_MAX`], a cut can always exempt every active grant
 /// and still list as many that have just ended: all of them may end at once.
 pub const ACTIVE_GRANTS_MAX: usize =
-    (INLINE_CHARACTERS_MAX - OTHER_POLICIES_CHARACTERS_MAX - FRAME_CHARACTERS_MAX)
-        / ID_CHARACTERS
-        / 2;
+    (INLINE_CHARACTERS_MAX - OTHER_POLICIES_CHARACTERS_MAX - FRAME_CHARACTERS_MAX) / ID_CHARACTERS / 2;
 
 /// Of the room, in per cent: where people are told, and what optional entries stay under.
 const ALARM_PERCENT: usize = 80;
@@ -159,9 +157,7 @@ impl Desired {
             policy.listed.extend(expired.iter().take(count));
             policy
         };
-        let optional = most(expired.len(), |count| {
-            size(&with(count)) * 100 < room.characters() * ALARM_PERCENT
-        });
+        let optional = most(expired.len(), |count| size(&with(count)) * 100 < room.characters() * ALARM_PERCENT);
         let mode = match kept {
             Some(_) => Mode::Cut,
             None if optional < expired.len() => Mode::ListedWithoutExpired,
@@ -175,11 +171,7 @@ impl Desired {
     /// Ended early or adopted, each once, in the order in which they keep their
     /// place in the list: the uncontained, then the latest ended.
     fn must_end(&self) -> Vec<Ended> {
-        let adopted = self.adopted.iter().map(|(&grant, &ended_at)| Ended {
-            grant,
-            ended_at,
-            contained: true,
-        });
+        let adopted = self.adopted.iter().map(|(&grant, &ended_at)| Ended { grant, ended_at, contained: true });
         let mut each: BTreeMap<GrantId, Ended> = BTreeMap::new();
         for ended in self.ended_early.iter().copied().chain(adopted) {
             let known = each.entry(ended.grant).or_insert(ended);
@@ -194,50 +186,23 @@ impl Desired {
     /// Expired, the latest first: their tokens live longest.
     fn may_be_listed(&self, ended: &[Ended]) -> Vec<GrantId> {
         let taken: BTreeSet<GrantId> = ended.iter().map(|e| e.grant).collect();
-        let mut expired: Vec<_> = self
-            .expired
-            .iter()
-            .filter(|(grant, _)| !taken.contains(grant))
-            .collect();
+        let mut expired: Vec<_> = self.expired.iter().filter(|(grant, _)| !taken.contains(grant)).collect();
         expired.sort_by_key(|(grant, at)| (Reverse(*at), *grant));
         let mut seen = BTreeSet::new();
-        expired
-            .into_iter()
-            .map(|(grant, _)| *grant)
-            .filter(|grant| seen.insert(*grant))
-            .collect()
+        expired.into_iter().map(|(grant, _)| *grant).filter(|grant| seen.insert(*grant)).collect()
     }
 
     /// The active grants that a cut may exempt, the latest activated first, and
     /// those that it may not. What is known to have ended is never exempt: an
     /// older store may take for active what the role's policy had ended.
-    fn exemptable(
-        &self,
-        ended: &[Ended],
-        expired: &[GrantId],
-    ) -> (Vec<GrantId>, BTreeSet<GrantId>) {
-        let over: BTreeSet<GrantId> = ended
-            .iter()
-            .map(|e| e.grant)
-            .chain(expired.iter().copied())
-            .collect();
-        let mut active: Vec<_> = self
-            .active
-            .iter()
-            .filter(|(grant, _)| !over.contains(grant))
-            .collect();
+    fn exemptable(&self, ended: &[Ended], expired: &[GrantId]) -> (Vec<GrantId>, BTreeSet<GrantId>) {
+        let over: BTreeSet<GrantId> = ended.iter().map(|e| e.grant).chain(expired.iter().copied()).collect();
+        let mut active: Vec<_> = self.active.iter().filter(|(grant, _)| !over.contains(grant)).collect();
         active.sort_by_key(|(grant, at)| (Reverse(**at), **grant));
         let (exempt, doubted): (Vec<_>, Vec<_>) = active.into_iter().partition(|(grant, at)| {
-            self.adopted_cut
-                .as_ref()
-                .is_none_or(|cut| **at >= cut.before || cut.exempt.contains(grant))
+            self.adopted_cut.as_ref().is_none_or(|cut| **at >= cut.before || cut.exempt.contains(grant))
         });
-        let grants = |pairs: Vec<(&GrantId, _)>| {
-            pairs
-                .into_iter()
-                .map(|(grant, _)| *grant)
-                .collect::<Vec<_>>()
-        };
+        let grants = |pairs: Vec<(&GrantId, _)>| pairs.into_iter().map(|(grant, _)| *grant).collect::<Vec<_>>();
         (grants(exempt), grants(doubted).into_iter().collect())
     }
 }
@@ -254,78 +219,36 @@ fn cut(
     let fits = |policy: &RevocationPolicy| size(policy) <= room.characters();
     let with = |listed: usize, exempted: usize| {
         let (listed, dropped) = ended.split_at_checked(listed).unwrap_or((ended, &[]));
-        let before = dropped
-            .iter()
-            .map(|e| after_every_token(e.ended_at))
-            .chain(kept)
-            .max();
-        policy(
-            generation,
-            listed,
-            before,
-            exempt.get(..exempted).unwrap_or(exempt),
-        )
+        let before = dropped.iter().map(|e| after_every_token(e.ended_at)).chain(kept).max();
+        policy(generation, listed, before, exempt.get(..exempted).unwrap_or(exempt))
     };
     let shortest = with(0, 0);
     if !fits(&shortest) {
-        return Err(NoRoom {
-            needed: size(&shortest),
-            room,
-        });
+        return Err(NoRoom { needed: size(&shortest), room });
     }
     // An active grant goes before the observation of one that ended.
     let exempted = most(exempt.len(), |count| fits(&with(0, count)));
     let listed = most(ended.len(), |count| fits(&with(count, exempted)));
     let mut unexempted = doubted;
     unexempted.extend(exempt.iter().skip(exempted));
-    Ok(compiled(
-        with(listed, exempted),
-        Mode::Cut,
-        room,
-        unexempted,
-    ))
+    Ok(compiled(with(listed, exempted), Mode::Cut, room, unexempted))
 }
 
 /// The first second in which no token of a grant that ended at `end` can have
 /// been issued, by AWS's clock, which dates tokens in whole seconds.
 fn after_every_token(end: Timestamp) -> Timestamp {
     let later = SignedDuration::from_secs(1 + CLOCK_SECONDS_MAX);
-    floor_second(end)
-        .checked_add(later)
-        .unwrap_or(Timestamp::MAX)
+    floor_second(end).checked_add(later).unwrap_or(Timestamp::MAX)
 }
 
-fn policy(
-    generation: Generation,
-    listed: &[Ended],
-    before: Option<Timestamp>,
-    exempt: &[GrantId],
-) -> RevocationPolicy {
-    let cut = before.map(|before| Cut {
-        before,
-        exempt: exempt.iter().copied().collect(),
-    });
-    RevocationPolicy {
-        generation,
-        listed: listed.iter().map(|e| e.grant).collect(),
-        cut,
-    }
+fn policy(generation: Generation, listed: &[Ended], before: Option<Timestamp>, exempt: &[GrantId]) -> RevocationPolicy {
+    let cut = before.map(|before| Cut { before, exempt: exempt.iter().copied().collect() });
+    RevocationPolicy { generation, listed: listed.iter().map(|e| e.grant).collect(), cut }
 }
 
-fn compiled(
-    policy: RevocationPolicy,
-    mode: Mode,
-    room: Room,
-    unexempted: BTreeSet<GrantId>,
-) -> Compiled {
+fn compiled(policy: RevocationPolicy, mode: Mode, room: Room, unexempted: BTreeSet<GrantId>) -> Compiled {
     let json = policy.document().to_json();
-    Compiled {
-        policy,
-        json,
-        mode,
-        room,
-        unexempted,
-    }
+    Compiled { policy, json, mode, room, unexempted }
 }
 
 fn size(policy: &RevocationPolicy) -> usize {

@@ -20,9 +20,7 @@ const SID_CUT: &str = "Cut";
 
 /// Which writing of a role's policy this is. It stands in the Sids (IAM has no
 /// version check), so that a stale read or a late write of ours is told from tampering.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub u64);
 
@@ -77,20 +75,14 @@ impl RevocationPolicy {
     #[must_use]
     pub fn document(&self) -> Document {
         let sid = |suffix| Some(format!("{SID_PREFIX}{}{suffix}", self.generation));
-        let ids = |grants: &BTreeSet<GrantId>| {
-            Values::Many(grants.iter().map(GrantId::to_string).collect())
-        };
+        let ids = |grants: &BTreeSet<GrantId>| Values::Many(grants.iter().map(GrantId::to_string).collect());
         let mut statements = Vec::new();
         if !self.listed.is_empty() {
             let ended = ("StringEquals", GRANT_KEY, ids(&self.listed));
             statements.push(Statement::deny_all(sid(SID_LISTED), [ended]));
         }
         if let Some(cut) = &self.cut {
-            let earlier = (
-                "DateLessThan",
-                ISSUED_KEY,
-                Values::One(date(ceil_second(cut.before))),
-            );
+            let earlier = ("DateLessThan", ISSUED_KEY, Values::One(date(ceil_second(cut.before))));
             statements.push(if cut.exempt.is_empty() {
                 // An operator with no values is malformed.
                 Statement::deny_all(sid(SID_CUT), [earlier])
@@ -130,19 +122,12 @@ impl RevocationPolicy {
                     let Values::One(before) = value(statement, "DateLessThan", ISSUED_KEY)? else {
                         return None;
                     };
-                    cut = Some(Cut {
-                        before: before.parse().ok()?,
-                        exempt,
-                    });
+                    cut = Some(Cut { before: before.parse().ok()?, exempt });
                 }
                 _ => return None,
             }
         }
-        Some(Self {
-            generation: generation?,
-            listed,
-            cut,
-        })
+        Some(Self { generation: generation?, listed, cut })
     }
 }
 

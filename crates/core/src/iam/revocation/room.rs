@@ -54,24 +54,15 @@ mod tests {
 
     #[test]
     fn white_space_between_tokens_is_free() {
-        assert_eq!(
-            characters("{ \"a b\" :\n\t[1, 2] }"),
-            "{\"a b\":[1,2]}".len()
-        );
-        assert_eq!(
-            characters(r#"{"a \" b": "\\" }"#),
-            r#"{"a \" b":"\\"}"#.len()
-        );
+        assert_eq!(characters("{ \"a b\" :\n\t[1, 2] }"), "{\"a b\":[1,2]}".len());
+        assert_eq!(characters(r#"{"a \" b": "\\" }"#), r#"{"a \" b":"\\"}"#.len());
         assert_eq!(characters("\"é\""), 3);
     }
 
     #[test]
     fn other_policies_take_their_part() {
         assert_eq!(Room::beside(&[]).characters(), 10_240);
-        assert_eq!(
-            Room::beside(&["{ }".to_owned(), "\"ab\"".to_owned()]).characters(),
-            10_240 - 2 - 4
-        );
+        assert_eq!(Room::beside(&["{ }".to_owned(), "\"ab\"".to_owned()]).characters(), 10_240 - 2 - 4);
         assert!(!Room::beside(&["x".repeat(4_096)]).is_crowded());
         assert!(Room::beside(&["x".repeat(4_097)]).is_crowded());
         assert_eq!(Room::beside(&["x".repeat(20_000)]).characters(), 0);

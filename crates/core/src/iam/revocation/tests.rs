@@ -20,11 +20,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn ended(n: u128, seconds: i64, contained: bool) -> Ended {
-    Ended {
-        grant: grant(n),
-        ended_at: at(seconds),
-        contained,
-    }
+    Ended { grant: grant(n), ended_at: at(seconds), contained }
 }
 
 fn compile(desired: &Desired, room: Room) -> Compiled {
@@ -49,22 +45,12 @@ impl Evaluator {
     fn new(json: &str) -> Self {
         let document: Value = serde_json::from_str(json).unwrap();
         let everything = serde_json::json!(["*"]);
-        let statements = document["Statement"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|statement| {
-                assert_eq!(statement["Effect"], "Deny");
-                assert_eq!(
-                    (&statement["Action"], &statement["Resource"]),
-                    (&everything, &everything)
-                );
-                let operators = statement["Condition"].as_object().unwrap();
-                operators
-                    .iter()
-                    .map(|(operator, keys)| Self::condition(operator, keys))
-                    .collect()
-            });
+        let statements = document["Statement"].as_array().unwrap().iter().map(|statement| {
+            assert_eq!(statement["Effect"], "Deny");
+            assert_eq!((&statement["Action"], &statement["Resource"]), (&everything, &everything));
+            let operators = statement["Condition"].as_object().unwrap();
+            operators.iter().map(|(operator, keys)| Self::condition(operator, keys)).collect()
+        });
         Self(statements.collect())
     }
 
@@ -105,10 +91,7 @@ fn what_ended_is_listed() {
     let compiled = compile(&desired, Room::beside(&[]));
     insta::assert_snapshot!(compiled.json, @r#"{"Version":"2012-10-17","Statement":[{"Sid":"HalliganG42Listed","Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{"StringEquals":{"aws:PrincipalTag/halligan:grant":["0000000000000000000001","0000000000000000000002","0000000000000000000003"]}}}]}"#);
     assert_eq!(compiled.mode, Mode::Listed);
-    assert_eq!(
-        (compiled.used_characters(), compiled.fill_percent()),
-        (compiled.json.len(), 2)
-    );
+    assert_eq!((compiled.used_characters(), compiled.fill_percent()), (compiled.json.len(), 2));
     assert!(!compiled.alarming());
 }
 
@@ -128,11 +111,7 @@ fn a_cut_stands_for_the_oldest_and_exempts_the_active() {
     assert!(compiled.alarming());
     assert!(compiled.unexempted.is_empty());
     let listed = [14, 15, 16, 99].map(grant);
-    assert_eq!(
-        compiled.policy.listed,
-        listed.into(),
-        "the uncontained, and the latest of the others"
-    );
+    assert_eq!(compiled.policy.listed, listed.into(), "the uncontained, and the latest of the others");
 }
 
 #[test]
@@ -142,17 +121,11 @@ fn what_has_ended_is_exempt_in_no_cut() {
         expired: vec![(grant(600), at(0))],
         adopted: BTreeMap::from([(grant(601), at(0))]),
         // As an older store would have it.
-        active: (0..100)
-            .chain(600..603)
-            .map(|n| (grant(n), at(-60)))
-            .collect(),
+        active: (0..100).chain(600..603).map(|n| (grant(n), at(-60))).collect(),
         ..Desired::default()
     };
     let compiled = compile(&desired, Room::beside(&[]));
-    assert_eq!(
-        compiled.policy.cut.as_ref().unwrap().exempt,
-        BTreeSet::from([grant(602)])
-    );
+    assert_eq!(compiled.policy.cut.as_ref().unwrap().exempt, BTreeSet::from([grant(602)]));
     assert!(compiled.unexempted.is_empty());
 }
 
@@ -160,9 +133,7 @@ fn what_has_ended_is_exempt_in_no_cut() {
 fn a_crowded_role_denies_what_ended_before_it_spares_what_is_active() {
     let desired = Desired {
         ended_early: (0..9).map(|n| ended(n, 0, false)).collect(),
-        active: (20..30)
-            .map(|n| (grant(n), at(i64::try_from(n).unwrap())))
-            .collect(),
+        active: (20..30).map(|n| (grant(n), at(i64::try_from(n).unwrap()))).collect(),
         ..Desired::default()
     };
     let compiled = compile(&desired, room(300));
@@ -175,38 +146,22 @@ fn a_crowded_role_denies_what_ended_before_it_spares_what_is_active() {
 
 #[test]
 fn nothing_to_deny_is_no_policy() {
-    let desired = Desired {
-        active: BTreeMap::from([(grant(1), at(0))]),
-        ..Desired::default()
-    };
+    let desired = Desired { active: BTreeMap::from([(grant(1), at(0))]), ..Desired::default() };
     assert_eq!(desired.compile(Generation(1), room(0)), Ok(None));
-    let desired = Desired {
-        expired: vec![(grant(1), at(0))],
-        ..desired
-    };
-    assert_eq!(
-        desired.compile(Generation(1), room(100)),
-        Ok(None),
-        "what expired is held by its fence"
-    );
+    let desired = Desired { expired: vec![(grant(1), at(0))], ..desired };
+    assert_eq!(desired.compile(Generation(1), room(100)), Ok(None), "what expired is held by its fence");
 }
 
 #[test]
 fn expired_grants_give_way_and_the_latest_stay() {
     let desired = Desired {
         ended_early: (0..10).map(|n| ended(n, 0, false)).collect(),
-        expired: (100..1_000)
-            .map(|n| (grant(n), at(i64::try_from(n).unwrap())))
-            .collect(),
+        expired: (100..1_000).map(|n| (grant(n), at(i64::try_from(n).unwrap()))).collect(),
         ..Desired::default()
     };
     let compiled = compile(&desired, Room::beside(&[]));
     assert_eq!(compiled.mode, Mode::ListedWithoutExpired);
-    assert_eq!(
-        compiled.fill_percent(),
-        79,
-        "optional entries never raise the alarm"
-    );
+    assert_eq!(compiled.fill_percent(), 79, "optional entries never raise the alarm");
     assert!(!compiled.alarming());
     let listed = &compiled.policy.listed;
     assert!((0..10).map(grant).all(|id| listed.contains(&id)));
@@ -231,10 +186,7 @@ fn every_active_grant_may_end_at_once_on_a_role_that_is_full() {
     let compiled = compile(&desired, full);
     assert_eq!(compiled.mode, Mode::Cut);
     assert!(compiled.unexempted.is_empty());
-    assert!(
-        (0..most).all(|n| compiled.policy.listed.contains(&grant(n))),
-        "each can be seen dead by its probe"
-    );
+    assert!((0..most).all(|n| compiled.policy.listed.contains(&grant(n))), "each can be seen dead by its probe");
     insta::assert_snapshot!(ACTIVE_GRANTS_MAX, @"112");
 }
 
@@ -243,10 +195,7 @@ fn the_frame_is_what_it_was_taken_for() {
     let policy = RevocationPolicy {
         generation: Generation(u64::MAX),
         listed: BTreeSet::from([grant(1)]),
-        cut: Some(Cut {
-            before: at(0),
-            exempt: BTreeSet::from([grant(2)]),
-        }),
+        cut: Some(Cut { before: at(0), exempt: BTreeSet::from([grant(2)]) }),
     };
     let ids = 2 * "\"0000000000000000000001\"".len();
     assert!(policy.document().to_json().len() - ids <= FRAME_CHARACTERS_MAX);
@@ -254,10 +203,7 @@ fn the_frame_is_what_it_was_taken_for() {
 
 #[test]
 fn an_older_store_revives_nothing_that_a_cut_had_ended() {
-    let newer = Cut {
-        before: at(100),
-        exempt: BTreeSet::from([grant(1)]),
-    };
+    let newer = Cut { before: at(100), exempt: BTreeSet::from([grant(1)]) };
     let desired = Desired {
         adopted_cut: Some(newer),
         // 1: spared by the policy; 2: not, so it had ended; 3: came later.
@@ -275,11 +221,7 @@ fn an_older_store_revives_nothing_that_a_cut_had_ended() {
         (Some(7), 99, true),
         (None, 99, true),
     ] {
-        assert_eq!(
-            written.denies(tag.map(grant), at(issued)),
-            dead,
-            "{tag:?} issued at {issued}"
-        );
+        assert_eq!(written.denies(tag.map(grant), at(issued)), dead, "{tag:?} issued at {issued}");
     }
 }
 
@@ -298,17 +240,10 @@ fn what_is_listed_on_the_role_stays_ended_though_the_store_takes_it_for_active()
 
 #[test]
 fn documents_of_others_are_told_from_ours() {
-    let desired = Desired {
-        ended_early: vec![ended(1, 0, false), ended(2, 0, false)],
-        ..Desired::default()
-    };
+    let desired = Desired { ended_early: vec![ended(1, 0, false), ended(2, 0, false)], ..Desired::default() };
     let ours = compile(&desired, Room::beside(&[])).json;
-    let pretty =
-        serde_json::to_string_pretty(&serde_json::from_str::<Value>(&ours).unwrap()).unwrap();
-    assert!(
-        RevocationPolicy::parse(&pretty).is_ok(),
-        "white space says nothing"
-    );
+    let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&ours).unwrap()).unwrap();
+    assert!(RevocationPolicy::parse(&pretty).is_ok(), "white space says nothing");
 
     let changed = [
         (r#""Deny""#, r#""Allow""#),
@@ -323,10 +258,7 @@ fn documents_of_others_are_told_from_ours() {
         ("2012-10-17", "2008-10-17"),
         (r#""0000000000000000000001""#, r#""*""#),
         (r#""0000000000000000000001","#, ""),
-        (
-            r#"{"StringEquals""#,
-            r#"{"Bool":{"aws:MultiFactorAuthPresent":"false"},"StringEquals""#,
-        ),
+        (r#"{"StringEquals""#, r#"{"Bool":{"aws:MultiFactorAuthPresent":"false"},"StringEquals""#),
     ];
     for (from, to) in changed {
         let json = ours.replace(from, to);
@@ -339,13 +271,7 @@ fn documents_of_others_are_told_from_ours() {
             assert!(read.is_err(), "{from} → {to}: {read:?}");
         }
     }
-    for json in [
-        "",
-        "{}",
-        "[]",
-        r#"{"Version":"2012-10-17","Statement":[]}"#,
-        "\u{0}",
-    ] {
+    for json in ["", "{}", "[]", r#"{"Version":"2012-10-17","Statement":[]}"#, "\u{0}"] {
         assert!(RevocationPolicy::parse(json).is_err(), "{json}");
     }
 }
@@ -354,50 +280,35 @@ fn documents_of_others_are_told_from_ours() {
 fn a_policy_is_named_for_its_deployment() {
     let longest = "x".repeat(64);
     let name = policy_name(&longest.parse().unwrap());
-    assert!(
-        name.starts_with(POLICY_NAME_PREFIX) && name.len() <= 128,
-        "{name}"
-    );
-    assert_eq!(
-        policy_name(&"prod".parse().unwrap()),
-        "halligan-revocations-prod"
-    );
+    assert!(name.starts_with(POLICY_NAME_PREFIX) && name.len() <= 128, "{name}");
+    assert_eq!(policy_name(&"prod".parse().unwrap()), "halligan-revocations-prod");
 }
 
 /// Desired states in which each grant is in one place, most of them too large to be listed.
 fn desired(active_max: usize) -> impl Strategy<Value = Desired> {
     let times = |count| prop::collection::vec((-4_000_000..0_i64, any::<bool>()), 0..count);
-    (times(700), times(500), times(60), times(active_max + 1)).prop_map(
-        |(early, expired, adopted, active)| {
-            let instant = |millis: i64| at(0) + SignedDuration::from_millis(millis);
-            let mut next = 0;
-            let mut id = || {
-                next += 1;
-                grant(next * 0x9e37_79b9_7f4a_7c15)
-            };
-            Desired {
-                ended_early: early
-                    .iter()
-                    .map(|&(t, contained)| Ended {
-                        grant: id(),
-                        ended_at: instant(t),
-                        contained,
-                    })
-                    .collect(),
-                expired: expired.iter().map(|&(t, _)| (id(), instant(t))).collect(),
-                adopted: adopted.iter().map(|&(t, _)| (id(), instant(t))).collect(),
-                adopted_cut: None,
-                active: active.iter().map(|&(t, _)| (id(), instant(t))).collect(),
-            }
-        },
-    )
+    (times(700), times(500), times(60), times(active_max + 1)).prop_map(|(early, expired, adopted, active)| {
+        let instant = |millis: i64| at(0) + SignedDuration::from_millis(millis);
+        let mut next = 0;
+        let mut id = || {
+            next += 1;
+            grant(next * 0x9e37_79b9_7f4a_7c15)
+        };
+        Desired {
+            ended_early: early
+                .iter()
+                .map(|&(t, contained)| Ended { grant: id(), ended_at: instant(t), contained })
+                .collect(),
+            expired: expired.iter().map(|&(t, _)| (id(), instant(t))).collect(),
+            adopted: adopted.iter().map(|&(t, _)| (id(), instant(t))).collect(),
+            adopted_cut: None,
+            active: active.iter().map(|&(t, _)| (id(), instant(t))).collect(),
+        }
+    })
 }
 
 fn adopted_cut() -> impl Strategy<Value = (i64, Vec<prop::sample::Index>)> {
-    (
-        -4_000..20_i64,
-        prop::collection::vec(any::<prop::sample::Index>(), 0..20),
-    )
+    (-4_000..20_i64, prop::collection::vec(any::<prop::sample::Index>(), 0..20))
 }
 
 /// Instants around everything that a policy could turn on.

@@ -1,0 +1,7 @@
+//! The use cases and reconcilers over fakes: conditions, ends, bad days, crashes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod conditions;
+mod crash;
+mod ends;
+mod support;

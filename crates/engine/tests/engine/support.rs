@@ -1,0 +1,106 @@
+//! One way to tell a story, so that the tests don't bind to the API.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use halligan_core::grant::{Grant, Phase};
+use halligan_core::id::{GroupId, PersonId};
+use halligan_engine::authority::GroupAuthority;
+use halligan_engine::broker::Broker;
+use halligan_engine::caller::{Minted, RequestAsk};
+use halligan_engine::fakes::fixtures;
+use halligan_engine::fakes::world::{FakeWorld, caller};
+use halligan_engine::ports::{Ask, Authority, Decision, GrantStore as _, QueuedEntry};
+use halligan_engine::problem::{Problem, ProblemKind};
+use jiff::SignedDuration;
+
+/// An authority whose people can be changed under way.
+#[derive(Default)]
+pub struct Groups(Mutex<BTreeMap<PersonId, BTreeSet<GroupId>>>);
+
+impl Groups {
+    pub fn put(&self, person: &str, groups: &[&str]) {
+        let groups = groups.iter().map(|group| group.parse().unwrap()).collect();
+        self.0.lock().unwrap().insert(fixtures::person(person), groups);
+    }
+}
+
+impl Authority for Groups {
+    fn decide(&self, ask: &Ask<'_>) -> Decision {
+        GroupAuthority::new(self.0.lock().unwrap().clone()).decide(ask)
+    }
+}
+
+/// The groups that the fixtures' roles name, so that alice and bob may ask, bob
+/// and carol acknowledge, carol revoke.
+pub fn world() -> (FakeWorld, Arc<Groups>) {
+    let groups = Arc::new(Groups::default());
+    groups.put("alice", &["on-call"]);
+    groups.put("bob", &["on-call", "leads"]);
+    groups.put("carol", &["leads", "security"]);
+    (FakeWorld::new(groups.clone()), groups)
+}
+
+pub fn ask() -> RequestAsk {
+    RequestAsk {
+        target: "prod-admin".to_owned(),
+        scope: None,
+        incident: ("file".to_owned(), "INC-219".to_owned()),
+        reason: "the database is full".to_owned(),
+        duration_seconds: 1_800,
+        emergency: false,
+    }
+}
+
+pub fn emergency() -> RequestAsk {
+    RequestAsk { emergency: true, ..ask() }
+}
+
+pub fn id(grant: &Grant) -> String {
+    grant.request.id.to_string()
+}
+
+/// alice asks, bob acknowledges.
+pub async fn active(broker: &Broker) -> Grant {
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string()).await.unwrap()
+}
+
+pub async fn mint(broker: &Broker, grant: &Grant) -> Result<Minted, Problem> {
+    broker.mint(&caller("alice"), &id(grant)).await
+}
+
+/// The key of credentials that were minted just now.
+pub async fn minted(broker: &Broker, grant: &Grant) -> String {
+    mint(broker, grant).await.unwrap().credentials.access_key_id
+}
+
+pub async fn now(world: &FakeWorld, grant: &Grant) -> Grant {
+    world.store.grant(grant.request.id).await.unwrap().unwrap().grant
+}
+
+pub async fn phase(world: &FakeWorld, grant: &Grant) -> Phase {
+    now(world, grant).await.phase()
+}
+
+pub fn advance(world: &FakeWorld, seconds: i64) {
+    world.clock.advance(SignedDuration::from_secs(seconds));
+}
+
+/// The types of the entries, in order.
+pub fn types(entries: &[QueuedEntry]) -> Vec<String> {
+    let name =
+        |entry: &QueuedEntry| serde_json::to_value(&entry.sealed.entry).unwrap()["type"].as_str().unwrap().to_owned();
+    entries.iter().map(name).collect()
+}
+
+/// Checks that something was refused so, recorded, and changed nothing.
+pub fn refused<T: std::fmt::Debug>(world: &FakeWorld, outcome: Result<T, Problem>, kind: ProblemKind) -> Problem {
+    let problem = outcome.expect_err("it was not refused");
+    assert_eq!(problem.kind, kind, "{problem}");
+    let entries = world.store.entries();
+    let last = serde_json::to_value(&entries.last().unwrap().sealed.entry).unwrap();
+    assert_eq!(last["type"], "action.refused", "{last}");
+    assert_eq!(last["data"]["problem"], kind.slug(), "{last}");
+    problem
+}
