@@ -13,7 +13,7 @@ FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --create-home --home-dir /var/lib/halligan halligan
+    && useradd --system --user-group --uid 10001 --create-home --home-dir /var/lib/halligan halligan
 COPY --from=build /out/halligan /usr/local/bin/halligan
 USER 10001
 WORKDIR /var/lib/halligan

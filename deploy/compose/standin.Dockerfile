@@ -3,7 +3,7 @@
 FROM python:3.13-slim-bookworm
 COPY crates/halligan/src/standin/requirements.txt /requirements.txt
 RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: --requirement /requirements.txt \
-    && useradd --system --uid 10001 --create-home --home-dir /var/lib/standin standin \
+    && useradd --system --user-group --uid 10001 --create-home --home-dir /var/lib/standin standin \
     # A named volume takes over the owner of the directory that it covers first.
     && install --directory --owner 10001 --mode 0700 /aws
 USER 10001
