@@ -6,6 +6,7 @@ mod deadlines;
 mod housekeeping;
 mod observation;
 mod probing;
+mod publishing;
 mod revocations;
 mod role_policy;
 
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 
 pub use deadlines::Deadlines;
 pub use housekeeping::Housekeeping;
+pub use publishing::Publishing;
 pub use revocations::{RevocationPorts, Revocations};
 
 /// What a tick came to.

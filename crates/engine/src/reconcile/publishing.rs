@@ -1,0 +1,42 @@
+//! Brings entries to the sink that nobody waits for.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Reconciler, Status};
+use crate::problem::{Problem, ProblemKind};
+use crate::publisher::{PublishError, Publisher};
+
+/// Another replica publishes: look again after so long, in case it died.
+const ELSEWHERE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Publishes what waits.
+pub struct Publishing {
+    publisher: Arc<Publisher>,
+}
+
+impl Publishing {
+    /// Over the broker's publisher.
+    #[must_use]
+    pub const fn new(publisher: Arc<Publisher>) -> Self {
+        Self { publisher }
+    }
+}
+
+#[async_trait]
+impl Reconciler for Publishing {
+    fn name(&self) -> &'static str {
+        "publishing"
+    }
+
+    async fn tick(&self, now: Timestamp) -> Result<Status, Problem> {
+        match self.publisher.publish().await {
+            Ok(_) => Ok(Status { done: 1, next: None }),
+            Err(PublishError::Elsewhere) => Ok(Status { done: 0, next: Some(now + ELSEWHERE) }),
+            Err(PublishError::Store(error)) => Err(error.into()),
+            Err(PublishError::Sink(error)) => Err(Problem::new(ProblemKind::LogNotDurable, error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `halligan serve`: the broker, wired from its configuration.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use halligan_aws::client::{Aws, Settings as AwsSettings};
+use halligan_connect::directory_sink::DirectorySink;
+use halligan_engine::broker::{Broker, Ports, Settings};
+use halligan_engine::ports::{Clock, Entropy};
+use halligan_engine::reconcile::{Deadlines, Housekeeping, Publishing, RevocationPorts, Revocations};
+use halligan_server::App;
+use halligan_server::auth::Authenticator;
+use halligan_store::Database;
+use secrecy::ExposeSecret as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::client::machine::{MachineClock, MachineEntropy};
+use crate::config::{Config, Loaded};
+use crate::workers::Workers;
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration file; docs/configuration.md describes it
+    #[arg(long, env = "HALLIGAN_CONFIG", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(args: &Args) -> ExitCode {
+    trace_to_stderr();
+    let outcome = tokio::runtime::Runtime::new().context("can't start the runtime").and_then(|runtime| runtime.block_on(serve(&args.config)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // On standard error in full, whatever the log's filter: it is why nothing serves.
+            #[expect(clippy::print_stderr, reason = "the operator's terminal")]
+            {
+                eprintln!("halligan serve: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn trace_to_stderr() {
+    let filter = EnvFilter::try_from_env("HALLIGAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+async fn serve(file: &Path) -> anyhow::Result<()> {
+    let mut loaded = Config::load(file)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "the configuration works and is likely a mistake");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(MachineClock);
+    let entropy: Arc<dyn Entropy> = Arc::new(MachineEntropy);
+    let parts = Parts::build(&mut loaded, clock.clone(), entropy.clone()).await?;
+    let authenticator = Authenticator::new(std::mem::take(&mut loaded.issuers), loaded.links(), clock.clone())
+        .context("the configuration's issuers can't be used")?;
+    let broker = parts.broker.clone();
+    broker.started(env!("CARGO_PKG_VERSION"), &loaded.sha256).await;
+
+    let workers = parts.work(clock.clone());
+    let app = App::new(broker, authenticator, clock, entropy, loaded.server.trusted_proxies.clone());
+    let served = halligan_server::serve::serve(settings(&loaded), app, stop()?, |address| {
+        tracing::info!(%address, "serving");
+    })
+    .await;
+    workers.stop().await;
+    served.context("the HTTP server failed")
+}
+
+/// The adapters and what they are wired into.
+struct Parts {
+    broker: Arc<Broker>,
+    store: Arc<Database>,
+    revocations: RevocationPorts,
+    replica: String,
+}
+
+impl Parts {
+    async fn build(loaded: &mut Loaded, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
+        let store = Database::open(loaded.store.url.expose_secret()).await.context("the store can't be opened")?;
+        let store = Arc::new(store);
+        let sink = DirectorySink::open(&loaded.log.directory).await.context("the log directory can't be used")?;
+        let settings = AwsSettings { endpoint_url: loaded.aws.endpoint_url.clone(), ..AwsSettings::in_region(&loaded.aws.region) };
+        let aws = Aws::connect(&settings, clock.clone()).await;
+        let console = aws
+            .console(&loaded.server.public_url, loaded.aws.federation_endpoint.as_deref())
+            .context("the console's sign-in can't be used")?;
+        let replica = entropy.uuid_v7(clock.now()).to_string();
+        let catalogue = Arc::new(loaded.catalogue.clone());
+        let deployment = catalogue.deployment.clone();
+        let ports = Ports {
+            clock: clock.clone(),
+            entropy: entropy.clone(),
+            grants: store.clone(),
+            queue: store.clone(),
+            leases: store.clone(),
+            idempotency: store.clone(),
+            sink: Arc::new(sink),
+            authority: Arc::new(loaded.authority()),
+            incidents: Arc::new(loaded.take_incident_tools()),
+            minter: Arc::new(aws.minter()),
+            console: Arc::new(console),
+            clock_offset: Arc::new(aws.clock_offset()),
+        };
+        let settings = Settings {
+            replica: replica.clone(),
+            log_wait: loaded.log.wait,
+            mints_per_minute: loaded.limits.mints_per_minute,
+        };
+        let revocations = RevocationPorts {
+            clock,
+            entropy,
+            grants: store.clone(),
+            work: store.clone(),
+            leases: store.clone(),
+            ledger: store.clone(),
+            policies: Arc::new(aws.role_policies(&deployment)),
+            probes: Arc::new(aws.probes()),
+        };
+        let broker = Arc::new(Broker::new(catalogue, ports, settings));
+        Ok(Self { broker, store, revocations, replica })
+    }
+
+    /// Starts every worker.
+    fn work(self, clock: Arc<dyn Clock>) -> Workers {
+        let Self { broker, store, revocations, replica } = self;
+        let (workers, wake) = (Workers::new(clock), broker.wake().clone());
+        workers.run(Publishing::new(broker.publisher().clone()), Some(wake.publisher.clone()));
+        workers.run(Deadlines::new(broker.clone()), Some(wake.deadlines.clone()));
+        workers.run(Revocations::new(broker.clone(), revocations, replica), Some(wake.work.clone()));
+        workers.run(Housekeeping::new(broker, store.clone(), store), None);
+        workers
+    }
+}
+
+fn settings(loaded: &Loaded) -> halligan_server::serve::Settings {
+    let tls = loaded.server.tls.as_ref().map(|tls| halligan_server::serve::Tls {
+        certificate_file: tls.certificate_file.clone(),
+        key_file: tls.key_file.clone(),
+    });
+    halligan_server::serve::Settings { listen: loaded.server.listen, tls }
+}
+
+fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping");
+    })
+}
