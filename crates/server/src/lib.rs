@@ -1,3 +1,82 @@
 //! The HTTP API: JSON under `/v1`, bearer tokens, problem+json.
+//!
+//! The engine decides; this crate reads requests, tells callers apart, and
+//! writes answers. It knows no store and no AWS.
 
+pub mod auth;
+mod call;
+pub mod client;
+mod context;
+mod guard;
+pub mod openapi;
+mod present;
+pub mod problem;
+mod routes;
+pub mod serve;
 pub mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use halligan_engine::broker::Broker;
+use halligan_engine::ports::{Clock, Entropy};
+use ipnet::IpNet;
+
+use crate::auth::Authenticator;
+
+pub use call::BODY_BYTES_MAX;
+pub use routes::router;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+struct Parts {
+    broker: Arc<Broker>,
+    authenticator: Authenticator,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    trusted_proxies: Vec<IpNet>,
+}
+
+impl App {
+    /// The API of this broker, for the people whom `authenticator` knows.
+    #[must_use]
+    pub fn new(
+        broker: Arc<Broker>,
+        authenticator: Authenticator,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        trusted_proxies: Vec<IpNet>,
+    ) -> Self {
+        Self(Arc::new(Parts { broker, authenticator, clock, entropy, trusted_proxies }))
+    }
+
+    pub(crate) fn broker(&self) -> &Arc<Broker> {
+        &self.0.broker
+    }
+
+    pub(crate) fn authenticator(&self) -> &Authenticator {
+        &self.0.authenticator
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    pub(crate) fn entropy(&self) -> &Arc<dyn Entropy> {
+        &self.0.entropy
+    }
+
+    pub(crate) fn trusted_proxies(&self) -> &[IpNet] {
+        &self.0.trusted_proxies
+    }
+
+    pub(crate) fn address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        client::address(peer, headers, self.trusted_proxies())
+    }
+}

@@ -81,7 +81,11 @@ pub struct RequestBody {
 #[schema(as = Acknowledgement)]
 pub struct AcknowledgeBody {
     /// The grant's `request_hash`, or the `hash` of its pending extension.
-    #[schema(example = "6b0c8f1f6f4b8a3b1c8f6a2f1c0d9e8b7a6f5e4d3c2b1a09f8e7d6c5b4a39281", min_length = 64, max_length = 64)]
+    #[schema(
+        example = "6b0c8f1f6f4b8a3b1c8f6a2f1c0d9e8b7a6f5e4d3c2b1a09f8e7d6c5b4a39281",
+        min_length = 64,
+        max_length = 64
+    )]
     pub request_hash: String,
 }
 
@@ -168,7 +172,13 @@ impl GrantState {
     pub const fn is_over(self) -> bool {
         match self {
             Self::Pending | Self::Active => false,
-            Self::Declined | Self::Withdrawn | Self::Cancelled | Self::Lapsed | Self::Expired | Self::Revoked | Self::Returned => true,
+            Self::Declined
+            | Self::Withdrawn
+            | Self::Cancelled
+            | Self::Lapsed
+            | Self::Expired
+            | Self::Revoked
+            | Self::Returned => true,
         }
     }
 }

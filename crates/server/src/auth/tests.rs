@@ -1,0 +1,398 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderValue};
+use halligan_core::actor::Principal;
+use halligan_engine::ports::Clock;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::{EncodingKey, Header};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+use serde_json::{Value, json};
+
+use super::*;
+
+const ISSUER: &str = "https://login.example.com";
+const MACHINES: &str = "https://ci.example.com";
+const NOW: i64 = 1_772_334_000;
+
+struct Stopped;
+
+impl Clock for Stopped {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_second(NOW).unwrap()
+    }
+}
+
+/// Two issuers, of people and of machines, their keys, and one linked login.
+struct Desk {
+    authenticator: Authenticator,
+    people: KeyPair,
+    second: KeyPair,
+    machines: KeyPair,
+    elliptic: KeyPair,
+}
+
+fn issuer(name: &str, keys: &[(Option<&str>, &KeyPair)], algorithms: &[Algorithm], people: bool) -> Issuer {
+    Issuer {
+        issuer: name.to_owned(),
+        audience: "halligan".to_owned(),
+        keys: keys
+            .iter()
+            .map(|(kid, key)| TokenKey { kid: kid.map(str::to_owned), pem: key.public_key_pem() })
+            .collect(),
+        algorithms: algorithms.to_vec(),
+        people,
+        max_lifetime: SignedDuration::from_hours(1),
+    }
+}
+
+fn links() -> BTreeMap<Principal, PersonId> {
+    let login = |subject: &str| Principal { issuer: ISSUER.to_owned(), subject: subject.to_owned() };
+    BTreeMap::from([
+        (login("alice@example.com"), "alice".parse().unwrap()),
+        (login("alice-admin@example.com"), "alice".parse().unwrap()),
+    ])
+}
+
+fn desk() -> Desk {
+    let ed = || KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let (people, second, machines) = (ed(), ed(), ed());
+    let elliptic = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let keys = [(None, &people), (Some("second"), &second), (Some("elliptic"), &elliptic)];
+    let issuers = vec![
+        issuer(ISSUER, &keys, &[Algorithm::EdDSA, Algorithm::ES256], true),
+        issuer(MACHINES, &[(None, &machines)], &[Algorithm::EdDSA], false),
+    ];
+    let authenticator = Authenticator::new(issuers, links(), Arc::new(Stopped)).unwrap();
+    Desk { authenticator, people, second, machines, elliptic }
+}
+
+fn claims() -> Value {
+    json!({"iss": ISSUER, "sub": "alice@example.com", "aud": "halligan", "iat": NOW - 10, "exp": NOW + 600, "jti": "1"})
+}
+
+fn with(change: impl FnOnce(&mut serde_json::Map<String, Value>)) -> Value {
+    let mut claims = claims();
+    change(claims.as_object_mut().unwrap());
+    claims
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(word >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    text
+}
+
+/// A token of any header and payload, as bytes: libraries won't make the wrong ones.
+fn token(header: &Value, payload: &str, key: &KeyPair) -> String {
+    let message = format!("{}.{}", base64url(header.to_string().as_bytes()), base64url(payload.as_bytes()));
+    let (encoding, algorithm) = if key.is_compatible(&PKCS_ED25519) {
+        (EncodingKey::from_ed_pem(key.serialize_pem().as_bytes()).unwrap(), jsonwebtoken::Algorithm::EdDSA)
+    } else {
+        (EncodingKey::from_ec_pem(key.serialize_pem().as_bytes()).unwrap(), jsonwebtoken::Algorithm::ES256)
+    };
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &encoding, algorithm).unwrap();
+    format!("{message}.{signature}")
+}
+
+fn plain(claims: &Value, key: &KeyPair) -> String {
+    token(&json!({"typ": "JWT", "alg": "EdDSA"}), &claims.to_string(), key)
+}
+
+fn header(value: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(value).unwrap())])
+}
+
+fn bearing(desk: &Desk, token: &str) -> Result<Human, AuthError> {
+    desk.authenticator.authenticate(&header(&format!("Bearer {token}")))
+}
+
+fn fault(desk: &Desk, token: &str) -> TokenFault {
+    match bearing(desk, token) {
+        Err(AuthError::Token(fault)) => fault,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_good_token_names_its_person() {
+    let desk = desk();
+    let human = bearing(&desk, &plain(&claims(), &desk.people)).unwrap();
+    assert_eq!((human.person.as_str(), human.principal.issuer.as_str()), ("alice", ISSUER));
+    // Another login of the same human is the same person.
+    let other = with(|claims| drop(claims.insert("sub".to_owned(), json!("alice-admin@example.com"))));
+    let other = bearing(&desk, &plain(&other, &desk.people)).unwrap();
+    assert_eq!(other.person, human.person);
+    assert_ne!(other.principal, human.principal);
+}
+
+#[test]
+fn what_real_issuers_do_is_taken() {
+    let desk = desk();
+    let several = with(|claims| drop(claims.insert("aud".to_owned(), json!(["other", "halligan"]))));
+    let early = with(|claims| drop(claims.insert("nbf".to_owned(), json!(NOW - 10))));
+    let named = json!({"alg": "EdDSA", "kid": "second"});
+    let access = json!({"alg": "ES256", "kid": "elliptic", "typ": "at+jwt"});
+    let text = claims().to_string();
+    for (name, token) in [
+        ("several audiences", plain(&several, &desk.people)),
+        ("nbf in the past", plain(&early, &desk.people)),
+        ("a key by name", token(&named, &text, &desk.second)),
+        ("another algorithm of the issuer", token(&access, &text, &desk.elliptic)),
+    ] {
+        assert!(bearing(&desk, &token).is_ok(), "{name}: {:?}", bearing(&desk, &token));
+    }
+    let lower = header(&format!("bearer {}", plain(&claims(), &desk.people)));
+    assert!(desk.authenticator.authenticate(&lower).is_ok());
+}
+
+#[test]
+fn signatures_that_prove_nothing_are_refused() {
+    let desk = desk();
+    let text = claims().to_string();
+    let good = plain(&claims(), &desk.people);
+    let unsigned = |alg: &str| {
+        format!("{}.{}.", base64url(json!({"alg": alg}).to_string().as_bytes()), base64url(text.as_bytes()))
+    };
+    // The public key as an HMAC secret: what a checker that lets the token choose would accept.
+    let secret = EncodingKey::from_secret(desk.people.public_key_pem().as_bytes());
+    let confused = jsonwebtoken::encode(&Header::new(jsonwebtoken::Algorithm::HS256), &claims(), &secret).unwrap();
+    let raw = EncodingKey::from_secret(desk.people.public_key_raw());
+    let confused_raw = jsonwebtoken::encode(&Header::new(jsonwebtoken::Algorithm::HS256), &claims(), &raw).unwrap();
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    let flipped =
+        if signature.starts_with('A') { format!("B{}", &signature[1..]) } else { format!("A{}", &signature[1..]) };
+    let machines = with(|claims| drop(claims.insert("iss".to_owned(), json!(MACHINES))));
+    let elsewhere = with(|claims| drop(claims.insert("iss".to_owned(), json!("https://evil.example.com"))));
+    let own =
+        json!({"alg": "EdDSA", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": base64url(desk.second.public_key_raw())}});
+    let ed = |kid: &str| json!({"alg": "EdDSA", "kid": kid});
+    for (name, token, expected) in [
+        ("alg none", unsigned("none"), TokenFault::Malformed),
+        ("alg None", unsigned("None"), TokenFault::Malformed),
+        ("EdDSA without signature", unsigned("EdDSA"), TokenFault::Signature),
+        ("HS256 with the public key", confused, TokenFault::Signature),
+        ("HS256 with the raw public key", confused_raw, TokenFault::Signature),
+        ("a changed signature", format!("{message}.{flipped}"), TokenFault::Signature),
+        ("a key of another issuer", plain(&claims(), &desk.machines), TokenFault::Signature),
+        ("the issuer's key under another name", plain(&claims(), &desk.second), TokenFault::Signature),
+        ("an unknown kid", token(&ed("third"), &text, &desk.people), TokenFault::Signature),
+        ("a kid of another key", token(&ed("second"), &text, &desk.people), TokenFault::Signature),
+        ("the kid of a key of another sort", token(&ed("elliptic"), &text, &desk.people), TokenFault::Signature),
+        (
+            "an algorithm of another issuer",
+            token(&json!({"alg": "ES256"}), &machines.to_string(), &desk.elliptic),
+            TokenFault::Signature,
+        ),
+        ("an unknown issuer", plain(&elsewhere, &desk.people), TokenFault::Signature),
+        ("its own key", token(&own, &text, &desk.second), TokenFault::Header),
+        (
+            "a key by URL",
+            token(&json!({"alg": "EdDSA", "jku": "https://evil.example.com"}), &text, &desk.people),
+            TokenFault::Header,
+        ),
+        (
+            "a certificate by URL",
+            token(&json!({"alg": "EdDSA", "x5u": "https://evil.example.com"}), &text, &desk.people),
+            TokenFault::Header,
+        ),
+        (
+            "crit",
+            token(&json!({"alg": "EdDSA", "crit": ["b64"], "b64": false}), &text, &desk.people),
+            TokenFault::Header,
+        ),
+        (
+            "another sort of token",
+            token(&json!({"alg": "EdDSA", "typ": "logout+jwt"}), &text, &desk.people),
+            TokenFault::Header,
+        ),
+        (
+            "a header twice",
+            {
+                let header = base64url(br#"{"alg":"EdDSA","alg":"EdDSA"}"#);
+                format!("{header}.{}.AAAA", base64url(text.as_bytes()))
+            },
+            TokenFault::Malformed,
+        ),
+    ] {
+        assert_eq!(fault(&desk, &token), expected, "{name}");
+    }
+}
+
+#[test]
+fn claims_that_break_a_rule_are_refused() {
+    let desk = desk();
+    let set = |name: &'static str, value: Value| with(|claims| drop(claims.insert(name.to_owned(), value)));
+    let without = |name: &'static str| with(|claims| drop(claims.remove(name)));
+    let lived = |iat: i64, exp: i64| {
+        with(|claims| {
+            claims.insert("iat".to_owned(), json!(iat));
+            claims.insert("exp".to_owned(), json!(exp));
+        })
+    };
+    for (name, claims, expected) in [
+        ("another audience", set("aud", json!("other")), TokenFault::Audience),
+        ("other audiences", set("aud", json!(["other", "halligan2"])), TokenFault::Audience),
+        ("an audience of another type", set("aud", json!(7)), TokenFault::Malformed),
+        ("no audience", without("aud"), TokenFault::Malformed),
+        ("no issuer", without("iss"), TokenFault::Malformed),
+        ("several issuers", set("iss", json!([ISSUER, MACHINES])), TokenFault::Malformed),
+        ("no subject", without("sub"), TokenFault::Malformed),
+        ("a subject of another type", set("sub", json!(7)), TokenFault::Malformed),
+        ("an empty subject", set("sub", json!("")), TokenFault::Subject),
+        ("a long subject", set("sub", json!("a".repeat(256))), TokenFault::Subject),
+        ("a subject with an escape", set("sub", json!("alice\u{1b}[2J")), TokenFault::Subject),
+        ("no end", without("exp"), TokenFault::Malformed),
+        ("no begin", without("iat"), TokenFault::Malformed),
+        ("expired 30 s ago", set("exp", json!(NOW - 30)), TokenFault::Expired),
+        ("expired 5 s ago", set("exp", json!(NOW - 5)), TokenFault::Expired),
+        ("nbf 30 s ahead", set("nbf", json!(NOW + 30)), TokenFault::NotYet),
+        ("iat 30 s ahead", set("iat", json!(NOW + 30)), TokenFault::NotYet),
+        ("exp as a text", set("exp", json!((NOW + 600).to_string())), TokenFault::Malformed),
+        ("iat as a text", set("iat", json!((NOW - 10).to_string())), TokenFault::Malformed),
+        ("nbf as a text", set("nbf", json!((NOW - 10).to_string())), TokenFault::Malformed),
+        ("exp with a fraction", set("exp", json!(NOW as f64 + 600.5)), TokenFault::Malformed),
+        ("exp beyond the calendar", set("exp", json!(i64::MAX)), TokenFault::Malformed),
+        ("exp before iat", lived(NOW + 3, NOW + 2), TokenFault::Malformed),
+        ("a life of a second too much", lived(NOW - 10, NOW - 10 + 3_601), TokenFault::TooLong),
+        ("a life from the beginning of time", lived(0, NOW + 600), TokenFault::TooLong),
+    ] {
+        assert_eq!(fault(&desk, &plain(&claims, &desk.people)), expected, "{name}");
+    }
+    // Within the leeway, which is smaller than any of the above.
+    for (name, claims) in [
+        ("4 s past", set("exp", json!(NOW - 4))),
+        ("5 s ahead", set("nbf", json!(NOW + 5))),
+        ("an hour", lived(NOW, NOW + 3_600)),
+    ] {
+        assert!(bearing(&desk, &plain(&claims, &desk.people)).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn a_claim_that_is_there_twice_is_refused() {
+    let desk = desk();
+    let body = claims().to_string();
+    for extra in [
+        r#""exp":9999999999"#,
+        r#""sub":"bob""#,
+        r#""aud":"halligan""#,
+        r#""iat":1"#,
+        r#""iss":"https://login.example.com""#,
+    ] {
+        let twice = format!("{},{extra}}}", body.strip_suffix('}').unwrap());
+        let token = token(&json!({"alg": "EdDSA"}), &twice, &desk.people);
+        assert_eq!(fault(&desk, &token), TokenFault::Malformed, "{extra}");
+    }
+}
+
+#[test]
+fn garbage_is_refused_without_a_word_of_it() {
+    let desk = desk();
+    let good = plain(&claims(), &desk.people);
+    let (head, rest) = good.split_once('.').unwrap();
+    for text in [
+        "x",
+        "..",
+        "a.b.c",
+        "a.b",
+        &format!("{good}.x"),
+        &format!("{head}=.{rest}"),
+        &"e".repeat(8_000),
+        &format!("{good} {good}"),
+    ] {
+        let error = bearing(&desk, text).unwrap_err();
+        assert_eq!(error.problem().kind, ProblemKind::Unauthenticated, "{text}");
+        assert!(text.len() < 3 || !error.to_string().contains(text), "{error}");
+        let challenge = error.challenge().unwrap();
+        assert!(challenge.starts_with("Bearer realm=\"halligan\", error=\"invalid_token\""), "{challenge}");
+        assert_eq!(challenge.matches('"').count(), 6, "{challenge}");
+    }
+}
+
+#[test]
+fn one_header_of_one_scheme_and_a_bounded_size() {
+    let desk = desk();
+    let good = plain(&claims(), &desk.people);
+    let refused = |headers: &HeaderMap| {
+        let error = desk.authenticator.authenticate(headers).unwrap_err();
+        assert_eq!(error.challenge().unwrap(), "Bearer realm=\"halligan\"");
+        assert_eq!(error.problem().field, Some("Authorization"));
+        error.to_string()
+    };
+    let mut twice = header(&format!("Bearer {good}"));
+    twice.append(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {good}")).unwrap());
+    assert!(refused(&twice).contains("several"));
+    assert!(refused(&HeaderMap::new()).contains("no bearer token"));
+    assert!(refused(&header(&format!("Bearer {}", "a".repeat(100_000)))).contains("8192"));
+    for value in ["Bearer", "Bearer ", "Basic YWxpY2U6", &good, &format!("Token {good}")] {
+        assert!(refused(&header(value)).contains("malformed"), "{value}");
+    }
+    let bytes = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff\xfe").unwrap())]);
+    assert!(refused(&bytes).contains("malformed"));
+}
+
+#[test]
+fn only_linked_logins_of_people_are_somebody() {
+    let desk = desk();
+    let stranger = with(|claims| drop(claims.insert("sub".to_owned(), json!("carol@example.com"))));
+    let error = bearing(&desk, &plain(&stranger, &desk.people)).unwrap_err();
+    assert!(matches!(error, AuthError::Unlinked { .. }));
+    assert_eq!((error.problem().kind, error.challenge()), (ProblemKind::UnlinkedPrincipal, None));
+    // An e-mail that differs in case is another subject.
+    let cased = with(|claims| drop(claims.insert("sub".to_owned(), json!("Alice@example.com"))));
+    assert!(matches!(bearing(&desk, &plain(&cased, &desk.people)), Err(AuthError::Unlinked { .. })));
+    let machine = with(|claims| drop(claims.insert("iss".to_owned(), json!(MACHINES))));
+    let error = bearing(&desk, &plain(&machine, &desk.machines)).unwrap_err();
+    assert_eq!(error, AuthError::NotPeople(MACHINES.to_owned()));
+    assert_eq!(error.problem().kind, ProblemKind::UnlinkedPrincipal);
+}
+
+#[test]
+fn an_issuer_that_can_not_be_trusted_is_no_issuer() {
+    let ed = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let es = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let good = || issuer(ISSUER, &[(None, &ed)], &[Algorithm::EdDSA], true);
+    let made = |issuers: Vec<Issuer>| Authenticator::new(issuers, links(), Arc::new(Stopped)).map(drop);
+    assert_eq!(made(vec![good()]), Ok(()));
+    assert_eq!(made(vec![good(), good()]), Err(IssuerError::Twice(ISSUER.to_owned())));
+    let lacks = |what| Err(IssuerError::Lacks { issuer: ISSUER.to_owned(), what });
+    assert_eq!(made(vec![Issuer { keys: Vec::new(), ..good() }]), lacks("keys"));
+    assert_eq!(made(vec![Issuer { algorithms: Vec::new(), ..good() }]), lacks("algorithms"));
+    assert_eq!(made(vec![Issuer { audience: String::new(), ..good() }]), Err(IssuerError::Empty("audience")));
+    assert!(matches!(
+        made(vec![Issuer { max_lifetime: SignedDuration::ZERO, ..good() }]),
+        Err(IssuerError::Lifetime { .. })
+    ));
+    let mismatch = Err(IssuerError::Mismatch { issuer: ISSUER.to_owned() });
+    assert_eq!(made(vec![issuer(ISSUER, &[(None, &ed)], &[Algorithm::RS256], true)]), mismatch);
+    assert_eq!(made(vec![issuer(ISSUER, &[(None, &ed), (Some("e"), &es)], &[Algorithm::EdDSA], true)]), mismatch);
+    let same = issuer(ISSUER, &[(Some("a"), &ed), (Some("a"), &ed)], &[Algorithm::EdDSA], true);
+    assert!(matches!(made(vec![same]), Err(IssuerError::Kid { .. })));
+    // A private half has no place here; neither has text that is no key.
+    for pem in [ed.serialize_pem(), es.serialize_pem(), "ssh-ed25519 AAAA".to_owned(), String::new()] {
+        let keys = vec![TokenKey { kid: None, pem }];
+        assert_eq!(
+            made(vec![Issuer { keys, ..good() }]),
+            Err(IssuerError::Key { issuer: ISSUER.to_owned(), number: 1 })
+        );
+    }
+    // A person linked to a login that only a machine's issuer vouches for, or nobody.
+    assert!(matches!(made(vec![Issuer { people: false, ..good() }]), Err(IssuerError::LinkedElsewhere { .. })));
+    assert!(matches!(made(vec![]), Err(IssuerError::LinkedElsewhere { .. })));
+    for text in ["HS256", "none", "eddsa", ""] {
+        assert_eq!(text.parse::<Algorithm>(), Err(IssuerError::Algorithm(text.to_owned())));
+    }
+    for algorithm in Algorithm::ALL {
+        assert_eq!(algorithm.as_str().parse(), Ok(algorithm));
+    }
+}

@@ -1,0 +1,161 @@
+//! The rules of a token.
+//!
+//! What `jsonwebtoken` does: signature, `iss`, `aud`. What it is kept from:
+//! choosing the algorithm (one of the issuer's, checked before), looking at the
+//! time (its clock is the ambient one, its leeway a minute, its `nbf` check off;
+//! ours below replaces all of that), taking claims of other types for absent
+//! (ours are typed, and a claim that is there twice is refused).
+
+use std::collections::BTreeMap;
+
+use halligan_core::actor::Principal;
+use jiff::{SignedDuration, Timestamp};
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{DecodingKey, Header, TokenData, Validation, decode, decode_header};
+use serde::Deserialize;
+
+use super::issuer::{Algorithm, Verifier};
+
+/// How far an issuer's clock may be from ours.
+pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
+
+/// The longest subject, in characters: more than any real issuer's.
+const SUBJECT_CHARACTERS_MAX: usize = 255;
+
+/// Which rule a token breaks. The texts are constant: they name the rule and
+/// nothing of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenFault {
+    /// Not three parts of base64url, or not JSON of the right shape in them.
+    #[error(
+        "the bearer token is not a signed JWT with the claims iss, sub, aud, iat and exp, each once and of its own type"
+    )]
+    Malformed,
+    /// A header that we don't follow.
+    #[error(
+        "the bearer token's header asks for something that is not supported: expected a plain JWT without crit, jku, x5u, jwk, cty"
+    )]
+    Header,
+    /// The issuer, the algorithm, the key's name, or the signature.
+    #[error("the bearer token is not signed by a configured key of a configured issuer")]
+    Signature,
+    /// It is for somebody else.
+    #[error("the bearer token is for another audience")]
+    Audience,
+    /// `exp` has passed.
+    #[error("the bearer token has expired: get a new one")]
+    Expired,
+    /// `nbf` or `iat` lies ahead.
+    #[error("the bearer token is not valid yet: is the issuer's clock right?")]
+    NotYet,
+    /// From `iat` to `exp` it is longer than its issuer may make it.
+    #[error("the bearer token lives longer than its issuer is allowed: get a shorter one")]
+    TooLong,
+    /// An empty, overlong or unprintable subject.
+    #[error("the bearer token's subject is not 1 to 255 printable characters")]
+    Subject,
+}
+
+/// `iss`, before anything is verified: it only chooses who is to verify.
+#[derive(Deserialize)]
+struct Claimed {
+    iss: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    /// Whole seconds: a text or a fraction is refused, not rounded.
+    iat: i64,
+    exp: i64,
+    #[serde(default)]
+    nbf: Option<i64>,
+}
+
+/// The login that a token vouches for.
+pub(super) fn verified(
+    text: &str,
+    issuers: &BTreeMap<String, Verifier>,
+    now: Timestamp,
+) -> Result<Principal, TokenFault> {
+    // `none` and every name that the library doesn't know fail to parse here.
+    let header = decode_header(text).map_err(|_| TokenFault::Malformed)?;
+    plain(&header)?;
+    let Claimed { iss } = insecure_decode_claims(text).map_err(|_| TokenFault::Malformed)?;
+    let verifier = issuers.get(&iss).ok_or(TokenFault::Signature)?;
+    let algorithm = verifier.algorithm(header.alg).ok_or(TokenFault::Signature)?;
+    let claims = signed(text, &iss, &header, verifier, algorithm)?;
+    in_time(&claims, verifier.max_lifetime, now)?;
+    let shown = halligan_core::text::printable(&claims.sub, SUBJECT_CHARACTERS_MAX);
+    if claims.sub.is_empty() || shown != claims.sub {
+        return Err(TokenFault::Subject);
+    }
+    Ok(Principal { issuer: iss, subject: claims.sub })
+}
+
+/// Keys come from the configuration alone; extensions that must be understood
+/// aren't; and other sorts of signed things are not access tokens.
+fn plain(header: &Header) -> Result<(), TokenFault> {
+    let typed = header.typ.as_deref().is_none_or(|typ| {
+        let typ = typ.to_ascii_lowercase();
+        ["jwt", "at+jwt", "application/at+jwt"].contains(&typ.as_str())
+    });
+    let foreign = header.crit.is_some()
+        || header.jku.is_some()
+        || header.x5u.is_some()
+        || header.jwk.is_some()
+        || header.cty.is_some()
+        || header.enc.is_some()
+        || header.zip.is_some();
+    if typed && !foreign { Ok(()) } else { Err(TokenFault::Header) }
+}
+
+fn signed(
+    text: &str,
+    iss: &str,
+    header: &Header,
+    verifier: &Verifier,
+    algorithm: Algorithm,
+) -> Result<Claims, TokenFault> {
+    let mut validation = Validation::new(algorithm.library());
+    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
+    validation.set_issuer(&[iss]);
+    validation.set_audience(&[&verifier.audience]);
+    // Replaced by `in_time`, which takes the time as an argument.
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.leeway = 0;
+    let check = |key: &DecodingKey| decode::<Claims>(text, key, &validation);
+    let mut fault = TokenFault::Signature;
+    for key in verifier.keys(header.kid.as_deref(), algorithm) {
+        match check(key) {
+            Ok(TokenData { claims, .. }) => return Ok(claims),
+            Err(error) => match error.kind() {
+                ErrorKind::InvalidAudience => fault = TokenFault::Audience,
+                ErrorKind::Json(_) | ErrorKind::MissingRequiredClaim(_) => fault = TokenFault::Malformed,
+                // Another key of the same name may fit.
+                _ => {}
+            },
+        }
+    }
+    Err(fault)
+}
+
+fn in_time(claims: &Claims, max_lifetime: SignedDuration, now: Timestamp) -> Result<(), TokenFault> {
+    let instant = |second: i64| Timestamp::from_second(second).map_err(|_| TokenFault::Malformed);
+    let (issued, expires) = (instant(claims.iat)?, instant(claims.exp)?);
+    let begins = claims.nbf.map(instant).transpose()?;
+    // Differences, not sums: a time at the end of the calendar can't overflow.
+    if now.duration_since(expires) >= LEEWAY {
+        return Err(TokenFault::Expired);
+    }
+    if [Some(issued), begins].into_iter().flatten().any(|at| at.duration_since(now) > LEEWAY) {
+        return Err(TokenFault::NotYet);
+    }
+    let lifetime = expires.duration_since(issued);
+    if !lifetime.is_positive() {
+        return Err(TokenFault::Malformed);
+    }
+    if lifetime > max_lifetime { Err(TokenFault::TooLong) } else { Ok(()) }
+}

@@ -1,0 +1,260 @@
+//! What a handler gets of a request: the caller, and a body that has been read,
+//! hashed and parsed. What is wrong with it is refused here, for the record too.
+
+use axum::RequestPartsExt;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, OriginalUri, Path, Query, Request};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, StatusCode};
+use halligan_core::actor::Human;
+use halligan_core::entry::Subject;
+use halligan_core::text::printable;
+use halligan_engine::caller::{Caller, IdempotencyUse};
+use halligan_engine::ports::IdempotencyKey;
+use halligan_engine::problem::ProblemKind;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::App;
+use crate::context::Peer;
+use crate::problem::ApiProblem;
+use crate::views::EmptyBody;
+
+/// The largest body, in bytes: a reason of the longest kind fits many times.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY_CHARACTERS_MAX: usize = 128;
+/// The longest text of a parser that is passed on, in characters.
+const DETAIL_CHARACTERS_MAX: usize = 400;
+
+/// A body that a call can have.
+pub(crate) trait Body: DeserializeOwned + Send {
+    /// What no body at all means; none: there must be one.
+    fn absent() -> Option<Self> {
+        None
+    }
+}
+
+impl Body for EmptyBody {
+    fn absent() -> Option<Self> {
+        Some(Self {})
+    }
+}
+
+/// A call that can be sent again under the same idempotency key.
+pub(crate) struct Call<B> {
+    pub caller: Caller,
+    pub body: B,
+}
+
+/// A call that does a new thing each time, and so takes no idempotency key.
+pub(crate) struct FreshCall {
+    pub caller: Caller,
+}
+
+/// A call that changes nothing.
+pub(crate) struct Reading(pub Caller);
+
+/// The `{…}` of the route.
+pub(crate) struct Named<T>(pub T);
+
+/// The query. Parameters that the call doesn't have are refused.
+pub(crate) struct Asked<T>(pub T);
+
+impl<B: Body> FromRequest<App> for Call<B> {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
+        let (mut parts, caller, bytes) = received(request, app).await?;
+        let checked = idempotency(&parts, &caller, &bytes).and_then(|used| Ok((used, parsed(&parts, &bytes)?)));
+        match checked {
+            Ok((idempotency, body)) => Ok(Self { caller: Caller { idempotency, ..caller }, body }),
+            Err(problem) => Err(refused(app, &mut parts, problem).await),
+        }
+    }
+}
+
+impl FromRequest<App> for FreshCall {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
+        let (mut parts, caller, bytes) = received(request, app).await?;
+        let checked = if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+            let detail = "this call takes no idempotency key: each one is a new issuance, logged as such, and no answer of it is kept";
+            Err(ApiProblem::new(ProblemKind::IdempotencyNotSupported, detail).in_field("Idempotency-Key"))
+        } else {
+            parsed::<EmptyBody>(&parts, &bytes)
+        };
+        match checked {
+            Ok(EmptyBody {}) => Ok(Self { caller }),
+            Err(problem) => Err(refused(app, &mut parts, problem).await),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Reading {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiProblem> {
+        Ok(Self(caller(parts, app)?))
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> FromRequestParts<App> for Named<T> {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiProblem> {
+        match parts.extract::<Path<T>>().await {
+            Ok(Path(value)) => Ok(Self(value)),
+            Err(rejection) => {
+                let detail =
+                    format!("the path can't be read: {}", printable(&rejection.body_text(), DETAIL_CHARACTERS_MAX));
+                Err(refused(app, parts, ApiProblem::new(ProblemKind::Invalid, detail).in_field("path")).await)
+            }
+        }
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiProblem> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(value)) => Ok(Self(value)),
+            Err(rejection) => {
+                let text = printable(&rejection.body_text(), DETAIL_CHARACTERS_MAX);
+                let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                let field = field_of(text, "");
+                let problem = ApiProblem::new(ProblemKind::Invalid, format!("the query can't be read: {text}"));
+                Err(refused(app, parts, problem.in_field(if field.is_empty() { "query".to_owned() } else { field }))
+                    .await)
+            }
+        }
+    }
+}
+
+/// The person that the guard has found, and from where the call comes.
+pub(crate) fn caller(parts: &Parts, app: &App) -> Result<Caller, ApiProblem> {
+    let human = parts.extensions.get::<Human>().cloned();
+    // INVARIANT: every route under `/v1` stands behind the guard.
+    let human = human.ok_or_else(|| ApiProblem::new(ProblemKind::Internal, "a route stands outside the guard"))?;
+    let address = parts.extensions.get::<Peer>().map(|Peer(peer)| app.address(peer.ip(), &parts.headers));
+    Ok(Caller { human, address, idempotency: None })
+}
+
+/// Records the refusal of something that never got as far as the engine.
+pub(crate) async fn refused(app: &App, parts: &mut Parts, problem: ApiProblem) -> ApiProblem {
+    match caller(parts, app) {
+        Ok(caller) => {
+            let action = action(parts);
+            app.broker().refuse(&caller, action, Subject::broker("api"), problem.problem().clone()).await;
+            problem
+        }
+        Err(internal) => internal,
+    }
+}
+
+/// The verb of a route: entries know no paths.
+fn action(parts: &Parts) -> &'static str {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    match (parts.method.as_str(), route) {
+        ("POST", "/v1/grants") => "request",
+        ("POST", "/v1/grants/{id}/acknowledge") => "acknowledge",
+        ("POST", "/v1/grants/{id}/decline") => "decline",
+        ("POST", "/v1/grants/{id}/credentials" | "/v1/grants/{id}/console") => "mint",
+        ("POST", "/v1/grants/{id}/extend") => "extend",
+        ("POST", "/v1/grants/{id}/withdraw") => "withdraw",
+        ("POST", "/v1/grants/{id}/return") => "return",
+        ("POST", "/v1/grants/{id}/revoke" | "/v1/revocations") => "revoke",
+        ("GET", _) => "read",
+        _ => "call",
+    }
+}
+
+/// Takes a request apart, its body read whole.
+async fn received(request: Request, app: &App) -> Result<(Parts, Caller, Bytes), ApiProblem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = caller(&parts, app)?;
+    let problem = match Bytes::from_request(Request::from_parts(parts.clone(), body), app).await {
+        Ok(bytes) => return Ok((parts, caller, bytes)),
+        Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => ApiProblem::new(
+            ProblemKind::TooLarge,
+            format!("the body is larger than {BODY_BYTES_MAX} bytes: send at most that"),
+        ),
+        Err(_) => ApiProblem::new(ProblemKind::Invalid, "the body broke off before its end: send it whole"),
+    };
+    Err(refused(app, &mut parts, problem).await)
+}
+
+fn idempotency(parts: &Parts, caller: &Caller, body: &[u8]) -> Result<Option<IdempotencyUse>, ApiProblem> {
+    let mut found = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+    let header = match (found.next(), found.next()) {
+        (None, _) => return Ok(None),
+        (Some(header), None) => Some(header),
+        (Some(_), Some(_)) => None,
+    };
+    let legal = |text: &&str| {
+        (1..=IDEMPOTENCY_KEY_CHARACTERS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+    };
+    let Some(text) = header.and_then(|header| header.to_str().ok()).filter(legal) else {
+        let detail = "the idempotency key is malformed: expected one header of 1 to 128 visible ASCII characters";
+        return Err(ApiProblem::new(ProblemKind::Invalid, detail).in_field("Idempotency-Key"));
+    };
+    let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri).path();
+    let route = format!("{} {path}", parts.method);
+    let key = IdempotencyKey { person: caller.human.person.clone(), route, key: text.to_owned() };
+    Ok(Some(IdempotencyUse { key, body_sha256: hex::encode(Sha256::digest(body)) }))
+}
+
+fn parsed<B: Body>(parts: &Parts, bytes: &[u8]) -> Result<B, ApiProblem> {
+    if bytes.is_empty() {
+        return B::absent()
+            .ok_or_else(|| ApiProblem::new(ProblemKind::Invalid, "the body is empty: expected a JSON object"));
+    }
+    let media_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|text| text.split(';').next()).map(str::trim);
+    if !essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json")) {
+        let problem =
+            ApiProblem::new(ProblemKind::Invalid, "the body's type is not JSON: send `Content-Type: application/json`");
+        return Err(problem.in_field("Content-Type").with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    if parts.headers.contains_key(CONTENT_ENCODING) {
+        let problem =
+            ApiProblem::new(ProblemKind::Invalid, "the body is encoded: send it plain, without `Content-Encoding`");
+        return Err(problem.in_field("Content-Encoding").with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| malformed(&error))?;
+    match deserializer.end() {
+        Ok(()) => Ok(body),
+        Err(error) => Err(ApiProblem::new(ProblemKind::Invalid, format!("the body is not one JSON object: {error}"))),
+    }
+}
+
+fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiProblem {
+    // The parser quotes the caller's own text: shown harmless, and not at length.
+    let text = printable(&error.inner().to_string(), DETAIL_CHARACTERS_MAX);
+    let path = printable(&error.path().to_string(), 100);
+    let problem = ApiProblem::new(ProblemKind::Invalid, format!("the body can't be read: {text}"));
+    match field_of(&text, if path == "." { "" } else { &path }) {
+        field if field.is_empty() => problem,
+        field => problem.in_field(field),
+    }
+}
+
+/// The field that a parser's message is about. A missing field has no path of
+/// its own: the message has its name.
+fn field_of(text: &str, path: &str) -> String {
+    let quoted =
+        |before: &str| text.split_once(before).and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name);
+    let named = quoted("missing field `").or_else(|| quoted("unknown field `")).or_else(|| quoted("duplicate field `"));
+    let last = path.rsplit('.').next().unwrap_or(path);
+    match named {
+        Some(name) if path.is_empty() => name.to_owned(),
+        Some(name) if name != last => format!("{path}.{name}"),
+        Some(_) | None => path.to_owned(),
+    }
+}

@@ -1,0 +1,52 @@
+//! The door of `/v1`: nobody gets past it unknown, not even to learn which
+//! paths there are.
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use halligan_engine::problem::ProblemKind;
+
+use crate::App;
+use crate::call::refused;
+use crate::problem::ApiProblem;
+
+/// The longest path and query, in bytes: ids are 22 characters, incident ids 128.
+const PATH_BYTES_MAX: usize = 2_048;
+
+/// Lets known callers pass, as the [`halligan_core::actor::Human`] of the request.
+pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) -> Response {
+    let human = match app.authenticator().authenticate(request.headers()) {
+        Ok(human) => human,
+        Err(error) => {
+            let problem = error.problem();
+            app.broker().count_refusal(problem.kind);
+            return ApiProblem::from(problem).with_challenge(error.challenge()).into_response();
+        }
+    };
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(human);
+    let bytes = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
+    if bytes > PATH_BYTES_MAX {
+        let detail = format!("the path and query are {bytes} bytes: expected at most {PATH_BYTES_MAX}");
+        let problem =
+            ApiProblem::new(ProblemKind::TooLarge, detail).in_field("path").with_status(StatusCode::URI_TOO_LONG);
+        return refused(&app, &mut parts, problem).await.into_response();
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// Nothing is at this path.
+pub(crate) async fn nothing_here(State(app): State<App>, request: Request) -> ApiProblem {
+    let (mut parts, _) = request.into_parts();
+    let problem = ApiProblem::new(ProblemKind::NotFound, "there is nothing at this path: `/docs` lists what there is");
+    refused(&app, &mut parts, problem).await
+}
+
+/// The path takes other methods. A link that somebody's mail scanner follows
+/// comes here: it changes nothing.
+pub(crate) async fn other_method(State(app): State<App>, request: Request) -> ApiProblem {
+    let (mut parts, _) = request.into_parts();
+    let detail = "this path takes other methods: the `Allow` header lists them";
+    refused(&app, &mut parts, ApiProblem::new(ProblemKind::MethodNotAllowed, detail)).await
+}

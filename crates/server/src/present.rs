@@ -1,0 +1,239 @@
+//! What the engine says, as the API shows it.
+
+use halligan_core::catalogue::Target;
+use halligan_core::grant::{
+    Containment, Ended, Ending, Extension, Grant, NeverActive, Phase, RevokeCause, Standing, State,
+};
+use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
+use halligan_engine::caller::{ConsoleSignIn, GrantRecord, Minted, RoleOffer};
+use halligan_engine::ports::QueuedEntry;
+use jiff::Timestamp;
+
+use crate::views::{
+    ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView, GrantState, GrantView,
+    GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, RoleView, TargetView, TimelineEntry,
+};
+
+/// Who ended a grant and why, as far as there is a who and a why.
+struct End {
+    at: Timestamp,
+    by: Option<String>,
+    because: Option<String>,
+}
+
+impl From<&Target> for TargetView {
+    fn from(target: &Target) -> Self {
+        Self::role(target.id.as_str())
+    }
+}
+
+impl From<&IncidentRef> for IncidentRefView {
+    fn from(incident: &IncidentRef) -> Self {
+        Self { provider: incident.provider.to_string(), id: incident.id.to_string() }
+    }
+}
+
+impl From<Phase> for GrantState {
+    fn from(phase: Phase) -> Self {
+        match phase {
+            Phase::Pending => Self::Pending,
+            Phase::Active => Self::Active,
+            Phase::Declined => Self::Declined,
+            Phase::Withdrawn => Self::Withdrawn,
+            Phase::Cancelled => Self::Cancelled,
+            Phase::Lapsed => Self::Lapsed,
+            Phase::Expired => Self::Expired,
+            Phase::Revoked => Self::Revoked,
+            Phase::Returned => Self::Returned,
+        }
+    }
+}
+
+impl From<&Grant> for GrantView {
+    fn from(grant: &Grant) -> Self {
+        let request = &grant.request;
+        let activation = grant.activation();
+        let (ack_due, acknowledged) = match activation.map(|activation| &activation.standing) {
+            None => (None, None),
+            Some(Standing::Unacknowledged { ack_due }) => (Some(*ack_due), None),
+            Some(Standing::Acknowledged(acknowledged)) => (None, Some(acknowledged)),
+        };
+        let (acknowledge_by, extension, containment) = match &grant.state {
+            State::Pending(pending) => (Some(pending.acknowledge_by), None, None),
+            State::Active(active) => (None, active.extension.as_ref().map(ExtensionView::from), None),
+            State::Dropped(_) => (None, None, None),
+            State::Ended(ended) => (None, None, Some(ContainmentView::from(&ended.containment))),
+        };
+        let end = end(grant);
+        Self {
+            id: request.id.to_string(),
+            state: grant.phase().into(),
+            target: TargetView::from(&request.target),
+            role_arn: request.resolved.role_arn.to_string(),
+            scope: request.resolved.scope.to_string(),
+            incident: IncidentRefView::from(&request.incident),
+            requester: request.requester.person.to_string(),
+            reason: request.reason.to_string(),
+            duration_seconds: request.duration.as_secs(),
+            emergency: request.emergency,
+            requested_at: grant.requested_at,
+            request_hash: grant.request_hash.to_string(),
+            acknowledge_by,
+            activated_at: activation.map(|activation| activation.activated_at),
+            ends_at: activation.map(|activation| activation.ends_at),
+            ack_due,
+            acknowledged_by: acknowledged.map(|acknowledged| acknowledged.by.person.to_string()),
+            acknowledged_at: acknowledged.map(|acknowledged| acknowledged.at),
+            extension,
+            ended_at: end.as_ref().map(|end| end.at),
+            ended_by: end.as_ref().and_then(|end| end.by.clone()),
+            ended_because: end.and_then(|end| end.because),
+            containment,
+            credentials_issued: activation.map_or(0, |activation| activation.mints.count),
+        }
+    }
+}
+
+fn end(grant: &Grant) -> Option<End> {
+    let ours = |text: &str| Some(text.to_owned());
+    match &grant.state {
+        State::Pending(_) | State::Active(_) => None,
+        State::Dropped(dropped) => {
+            let (by, because) = match &dropped.how {
+                NeverActive::Declined { by, reason } => (Some(by.to_string()), Some(reason.to_string())),
+                NeverActive::Withdrawn => (Some(grant.request.requester.person.to_string()), None),
+                NeverActive::Cancelled => (None, ours("its incident closed")),
+                NeverActive::Lapsed => (None, ours("nobody acknowledged it in time")),
+            };
+            Some(End { at: dropped.at, by, because })
+        }
+        State::Ended(Ended { ending, at, .. }) => {
+            let (by, because) = match ending {
+                Ending::Expired => (None, ours("its end came")),
+                Ending::Returned => (Some(grant.request.requester.person.to_string()), None),
+                Ending::Revoked {
+                    cause: RevokeCause::Person { by, reason } | RevokeCause::Declined { by, reason },
+                } => (Some(by.to_string()), Some(reason.to_string())),
+                Ending::Revoked { cause: RevokeCause::IncidentClosed } => (None, ours("its incident closed")),
+                Ending::Revoked { cause: RevokeCause::AcknowledgementOverdue } => {
+                    (None, ours("nobody acknowledged it in time"))
+                }
+            };
+            Some(End { at: *at, by, because })
+        }
+    }
+}
+
+impl From<&Extension> for ExtensionView {
+    fn from(extension: &Extension) -> Self {
+        Self {
+            hash: extension.hash.to_string(),
+            duration_seconds: extension.duration.as_secs(),
+            reason: extension.reason.to_string(),
+            acknowledge_by: extension.acknowledge_by,
+        }
+    }
+}
+
+impl From<&Containment> for ContainmentView {
+    fn from(containment: &Containment) -> Self {
+        let bare = |state| Self { state, observed_at: None, seconds: None, regions: None, since: None, because: None };
+        match containment {
+            Containment::Fenced => bare(ContainmentState::Fenced),
+            Containment::Enforcing => bare(ContainmentState::Enforcing),
+            Containment::Contained(evidence) => Self {
+                observed_at: Some(evidence.observed_at),
+                seconds: Some(evidence.after.as_secs_f64()),
+                regions: Some(evidence.regions.iter().map(|seen| seen.region.clone()).collect()),
+                ..bare(ContainmentState::Contained)
+            },
+            Containment::Stuck { since, because } => {
+                Self { since: Some(*since), because: Some(because.clone()), ..bare(ContainmentState::Stuck) }
+            }
+        }
+    }
+}
+
+impl From<&GrantRecord> for GrantWithTimeline {
+    fn from(record: &GrantRecord) -> Self {
+        Self {
+            grant: GrantView::from(&record.grant),
+            timeline: record.timeline.iter().map(TimelineEntry::from).collect(),
+        }
+    }
+}
+
+impl From<&QueuedEntry> for TimelineEntry {
+    fn from(queued: &QueuedEntry) -> Self {
+        let entry = &queued.sealed.entry;
+        // An event is `{type, data}`: strings, numbers and maps of them, so this can't fail.
+        let mut event = serde_json::to_value(&entry.event).unwrap_or_default();
+        let kind = event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let data = event.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
+        // Of the personal part the reason alone: addresses are for those who read the log.
+        let reason = queued.sealed.personal.as_ref().and_then(|personal| personal.fields.0.get("reason").cloned());
+        let actor = entry.actor.human.as_ref().map(|human| human.person.to_string());
+        Self { position: queued.position, time: entry.time, kind, actor, reason, data }
+    }
+}
+
+impl From<Minted> for CredentialsView {
+    fn from(minted: Minted) -> Self {
+        let Minted { credentials, expires_at, grant: _ } = minted;
+        Self {
+            version: 1,
+            access_key_id: credentials.access_key_id,
+            secret_access_key: credentials.secret_access_key,
+            session_token: credentials.session_token,
+            expiration: expires_at,
+        }
+    }
+}
+
+impl From<ConsoleSignIn> for ConsoleView {
+    fn from(sign_in: ConsoleSignIn) -> Self {
+        let ConsoleSignIn { url, expires_at } = sign_in;
+        Self { url, expires_at }
+    }
+}
+
+impl From<&RoleOffer> for RoleView {
+    fn from(offer: &RoleOffer) -> Self {
+        let RoleOffer { role, may } = offer;
+        Self {
+            target: TargetView::role(role.id.as_str()),
+            description: role.description.clone(),
+            account: role.arn.account().to_owned(),
+            role_arn: role.arn.to_string(),
+            regions: role.regions.clone(),
+            scopes: role.scopes.keys().map(ToString::to_string).collect(),
+            default_scope: role.default_scope.to_string(),
+            duration_seconds_max: role.duration_max.as_secs(),
+            emergency: role.emergency_acknowledge_within.is_some(),
+            console: role.console,
+            may: may.iter().map(|action| action.as_str().to_owned()).collect(),
+        }
+    }
+}
+
+/// What an incident's tool answered.
+pub(crate) fn incident(provider: &str, id: &str, status: IncidentStatus) -> IncidentView {
+    let bare = |status| IncidentView {
+        provider: provider.to_owned(),
+        id: id.to_owned(),
+        status,
+        known: None,
+        severity: None,
+        creator: None,
+        opened_at: None,
+        title: None,
+        reason: None,
+    };
+    match status {
+        IncidentStatus::Open(OpenIncident { severity, creator, opened_at, title }) => {
+            IncidentView { severity, creator, opened_at, title, ..bare(IncidentState::Open) }
+        }
+        IncidentStatus::Closed { known } => IncidentView { known: Some(known), ..bare(IncidentState::Closed) },
+        IncidentStatus::Unknown { reason } => IncidentView { reason: Some(reason), ..bare(IncidentState::Unknown) },
+    }
+}

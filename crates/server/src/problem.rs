@@ -1,0 +1,272 @@
+//! Refusals as `application/problem+json` (RFC 9457).
+//!
+//! A handler answers with an [`ApiProblem`]; the outermost layer writes the body,
+//! because it alone knows the request's id, and gives one to whatever else
+//! answers with a bare error status.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use halligan_engine::problem::{Problem, ProblemKind};
+
+use crate::context::RequestId;
+use crate::views::ProblemView;
+
+/// The media type of every refusal.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
+/// A refusal on its way out.
+#[derive(Debug, Clone)]
+pub struct ApiProblem {
+    problem: Problem,
+    status: StatusCode,
+    /// Where the engine's names of fields don't reach.
+    field: Option<String>,
+    challenge: Option<String>,
+}
+
+impl From<Problem> for ApiProblem {
+    fn from(problem: Problem) -> Self {
+        Self { status: status(problem.kind), problem, field: None, challenge: None }
+    }
+}
+
+impl ApiProblem {
+    /// A problem without a field.
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Problem::new(kind, detail).into()
+    }
+
+    /// About this field, header or parameter.
+    pub(crate) fn in_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// With a narrower status than its kind has.
+    pub(crate) const fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// With the header that says how to authenticate.
+    pub(crate) fn with_challenge(mut self, challenge: Option<String>) -> Self {
+        self.challenge = challenge;
+        self
+    }
+
+    /// What the engine records of it.
+    pub(crate) const fn problem(&self) -> &Problem {
+        &self.problem
+    }
+
+    fn view(&self, id: Option<&RequestId>) -> ProblemView {
+        let Problem { kind, detail, field, unmet, retry_after_seconds } = &self.problem;
+        ProblemView {
+            kind: format!("{}{}", ProblemView::TYPE_PREFIX, kind.slug()),
+            title: kind.title().to_owned(),
+            status: self.status.as_u16(),
+            detail: detail.clone(),
+            field: self.field.clone().or_else(|| field.map(str::to_owned)),
+            unmet: unmet.clone(),
+            retry_after_seconds: *retry_after_seconds,
+            instance: id.map(|RequestId(id)| format!("urn:uuid:{id}")),
+        }
+    }
+}
+
+impl IntoResponse for ApiProblem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.problem.retry_after_seconds {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = self.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of every refusal.
+pub(crate) async fn render(request: Request, next: Next) -> Response {
+    let id = request.extensions().get::<RequestId>().copied();
+    let mut response = next.run(request).await;
+    let status = response.status();
+    let problem = match response.extensions_mut().remove::<ApiProblem>() {
+        Some(problem) => problem,
+        None if status.is_client_error() || status.is_server_error() => bare(status),
+        None => return response,
+    };
+    // What was answered before keeps its other headers: `Allow`, `WWW-Authenticate`.
+    let (mut parts, _) = response.into_parts();
+    parts.status = problem.status;
+    let (written, body) = Json(problem.view(id.as_ref())).into_response().into_parts();
+    parts.headers.extend(written.headers);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+    Response::from_parts(parts, Body::new(body))
+}
+
+/// A refusal by a part that knows only statuses: the router, the time-out.
+fn bare(status: StatusCode) -> ApiProblem {
+    match status {
+        StatusCode::NOT_FOUND => {
+            ApiProblem::new(ProblemKind::NotFound, "there is nothing at this path: `/docs` lists what there is")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => ApiProblem::new(
+            ProblemKind::MethodNotAllowed,
+            "this path takes other methods: the `Allow` header lists them",
+        ),
+        StatusCode::REQUEST_TIMEOUT => {
+            let detail =
+                "the request took too long and was given up: what had been begun goes on, so read before you ask again";
+            Problem::new(ProblemKind::TimedOut, detail).retry_after(1).into()
+        }
+        _ if status.is_client_error() => {
+            ApiProblem::new(ProblemKind::Invalid, "the request is malformed").with_status(status)
+        }
+        _ => {
+            ApiProblem::new(ProblemKind::Internal, "something is broken here: the operators' log has this request's id")
+        }
+    }
+}
+
+/// The HTTP status of a problem.
+#[must_use]
+pub const fn status(kind: ProblemKind) -> StatusCode {
+    match kind {
+        ProblemKind::Invalid | ProblemKind::IdempotencyNotSupported => StatusCode::BAD_REQUEST,
+        ProblemKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ProblemKind::UnlinkedPrincipal
+        | ProblemKind::NotPermitted
+        | ProblemKind::SamePerson
+        | ProblemKind::NotRequester
+        | ProblemKind::NoConsole => StatusCode::FORBIDDEN,
+        ProblemKind::NotFound => StatusCode::NOT_FOUND,
+        ProblemKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        ProblemKind::IncidentClosed
+        | ProblemKind::WrongState
+        | ProblemKind::HashMismatch
+        | ProblemKind::CatalogueChanged
+        | ProblemKind::ExtensionPending
+        | ProblemKind::NoExtension
+        | ProblemKind::NotAcknowledged
+        | ProblemKind::RoleAtCapacity
+        | ProblemKind::RightLost
+        | ProblemKind::IdempotencyInFlight
+        | ProblemKind::Conflict => StatusCode::CONFLICT,
+        ProblemKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ProblemKind::UnknownRole
+        | ProblemKind::UnknownScope
+        | ProblemKind::Duration
+        | ProblemKind::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+        ProblemKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ProblemKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ProblemKind::AwsRefused => StatusCode::BAD_GATEWAY,
+        ProblemKind::TimedOut
+        | ProblemKind::IncidentUnknown
+        | ProblemKind::LogNotDurable
+        | ProblemKind::ClockSkewed
+        | ProblemKind::AwsUnavailable
+        | ProblemKind::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ProblemKind::AwsOutcomeUnknown => StatusCode::GATEWAY_TIMEOUT,
+    }
+}
+
+/// What a caller can do about it, for the manual.
+#[must_use]
+pub const fn remedy(kind: ProblemKind) -> &'static str {
+    match kind {
+        ProblemKind::Invalid => {
+            "Correct the field that `field` names. Fields that the call doesn't have are refused too"
+        }
+        ProblemKind::Unauthenticated => {
+            "Send one `Authorization: Bearer` header with a token of a configured issuer; `detail` names the rule that it breaks"
+        }
+        ProblemKind::UnlinkedPrincipal => {
+            "Sign in with the login that is linked to you, or ask the operators to link this one"
+        }
+        ProblemKind::NotFound => "Check the id. What you have no part in looks the same as what is not there",
+        ProblemKind::MethodNotAllowed => "Use a method of the `Allow` header. Nothing is changed by GET or HEAD",
+        ProblemKind::TooLarge => "Send less; `detail` names the limit",
+        ProblemKind::TimedOut => {
+            "Read what became of it, then ask again, with the same `Idempotency-Key` where the call takes one"
+        }
+        ProblemKind::RateLimited => "Wait as long as `Retry-After` says",
+        ProblemKind::UnknownRole => "Name a role of `GET /v1/roles`",
+        ProblemKind::UnknownScope => "Name a scope of the role, as `GET /v1/roles` lists them, or none",
+        ProblemKind::NotPermitted => "`unmet` says what would satisfy the policy",
+        ProblemKind::SamePerson => "Have another person do it: all logins of one person count as one",
+        ProblemKind::NotRequester => "Ask for a grant of your own: credentials go to its requester alone",
+        ProblemKind::IncidentClosed => "Name an incident that is open",
+        ProblemKind::IncidentUnknown => "Wait for the incident tool to answer again; `detail` says what it did instead",
+        ProblemKind::WrongState => "Read the grant: it has moved on, or is over",
+        ProblemKind::HashMismatch => "Read the grant again, and acknowledge what it says now",
+        ProblemKind::CatalogueChanged => "Ask again: what was acknowledged is no longer what the role is",
+        ProblemKind::Duration => "Ask for a duration within the bounds that `detail` names",
+        ProblemKind::ExtensionPending => "Wait until the extension is answered or lapses",
+        ProblemKind::NoExtension => "Read the grant: the extension was answered, has lapsed or never was",
+        ProblemKind::NotAcknowledged => "Have a second person acknowledge the emergency start first",
+        ProblemKind::RoleAtCapacity => "End a grant of the role that is no longer needed",
+        ProblemKind::NoConsole => "Use credentials: this role has no console sign-in",
+        ProblemKind::LogNotDurable => {
+            "Nothing was handed out. The operators must bring a log archive back; then ask again"
+        }
+        ProblemKind::ClockSkewed => "The operators must correct the broker's clock",
+        ProblemKind::AwsRefused => "The operators must correct what AWS refuses; `detail` has its words",
+        ProblemKind::AwsUnavailable => "Ask again: nothing was handed out",
+        ProblemKind::AwsOutcomeUnknown => "Ask again: the lost credentials count as issued and end with the grant",
+        ProblemKind::RightLost => {
+            "Read the grant: it ended or moved while credentials were minted, and they were discarded"
+        }
+        ProblemKind::IdempotencyInFlight => "Wait a second and send the same call again",
+        ProblemKind::IdempotencyKeyReused => "Take a new key for a new call",
+        ProblemKind::IdempotencyNotSupported => {
+            "Leave the `Idempotency-Key` header out: each of these calls is a new issuance, never a replay"
+        }
+        ProblemKind::Conflict => "Read the grant again and decide again",
+        ProblemKind::StoreUnavailable => "Ask again in a few seconds",
+        ProblemKind::Internal => "Tell the operators the `instance`: their log has it",
+    }
+}
+
+/// `docs/problems.md`: every type there is.
+#[must_use]
+pub fn document() -> String {
+    let mut text = String::from(
+        "# Problems\n\n\
+         Every refusal of the API is a problem detail of RFC 9457: `application/problem+json` with a stable `type`, which is \
+         `urn:halligan:problem:` and one of the names below. Programs decide by `type`; `title` and `detail` are for people and may change.\n\n\
+         | member | holds |\n\
+         | --- | --- |\n\
+         | `type`, `title`, `status` | which sort of problem; the `status` is also the answer's |\n\
+         | `detail` | what was wrong, what was expected, what to do |\n\
+         | `field` | the field (`incident.id`), parameter or header that was wrong, where there is one |\n\
+         | `unmet` | the rules that refused, each with what would satisfy it |\n\
+         | `retry_after_seconds` | when the same call may go through; also in `Retry-After` |\n\
+         | `instance` | `urn:uuid:` and the request's id, which is also in `X-Request-Id` and in the broker's trace |\n\n\
+         A refused call changes nothing. It leaves a log entry, or, for callers who are not known, counts in one.\n\n\
+         `invalid-request` answers 415 instead of 400 where the body is not JSON, and `too-large` 414 instead of 413 where the path is too long.\n\n\
+         | type | status | means | what to do |\n\
+         | --- | --- | --- | --- |\n",
+    );
+    for kind in ProblemKind::ALL {
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {} |\n",
+            kind.slug(),
+            status(*kind).as_u16(),
+            kind.title(),
+            remedy(*kind)
+        ));
+    }
+    text.push_str(
+        "\nThis page is made from the code: `UPDATE_DOCS=1 cargo test -p halligan-server` writes it again.\n",
+    );
+    text
+}

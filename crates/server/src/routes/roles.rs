@@ -1,0 +1,22 @@
+//! What can be asked for.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::App;
+use crate::call::Reading;
+use crate::openapi::ReadRefusals;
+use crate::views::{RoleList, RoleView};
+
+/// List roles
+///
+/// Those that the caller has a part in, and which.
+#[utoipa::path(
+    get,
+    path = "/roles",
+    tag = "catalogue",
+    responses((status = 200, description = "The roles", body = RoleList), ReadRefusals)
+)]
+pub(super) async fn roles(State(app): State<App>, Reading(caller): Reading) -> Json<RoleList> {
+    Json(RoleList { roles: app.broker().roles(&caller).iter().map(RoleView::from).collect() })
+}
