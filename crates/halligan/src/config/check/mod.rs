@@ -1,0 +1,160 @@
+//! Whether the settings make sense together. Everything that doesn't is found
+//! in one go: who edits a file at night wants one round, not ten.
+
+mod access;
+mod incidents;
+mod places;
+mod roles;
+
+use std::path::{Path, PathBuf};
+
+use halligan_core::catalogue::Catalogue;
+use secrecy::SecretString;
+
+use super::model::Config;
+use super::values::SecretRef;
+use super::{Limits, Loaded, Problem};
+
+/// Looks up an environment variable.
+pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// What is found while checking.
+pub(super) struct Findings<'a> {
+    base: &'a Path,
+    variable: Variable<'a>,
+    refused: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Findings<'_> {
+    /// `field` can't be used.
+    fn refuse(&mut self, field: impl Into<String>, problem: impl Into<String>) {
+        self.refused.push(Problem { field: field.into(), problem: problem.into() });
+    }
+
+    /// `field` works, and is likely a mistake.
+    fn warn(&mut self, field: impl Into<String>, problem: impl Into<String>) {
+        self.warnings.push(Problem { field: field.into(), problem: problem.into() });
+    }
+
+    /// A path of the file, which begins at the file's directory.
+    fn path(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+
+    /// The path of a file that `field` names, which is there and ours to read.
+    fn readable(&mut self, field: &str, path: &Path) -> PathBuf {
+        let path = self.path(path);
+        if let Err(error) = std::fs::File::open(&path) {
+            self.refuse(field, format!("the file {} can't be read: {error}", path.display()));
+        }
+        path
+    }
+
+    /// The text of a file that `field` names.
+    fn text_of(&mut self, field: &str, path: &Path) -> Option<String> {
+        let path = self.path(path);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.refuse(field, format!("the file {} can't be read: {error}", path.display()));
+                None
+            }
+        }
+    }
+
+    /// The secret that `field` refers to.
+    fn secret(&mut self, field: &str, reference: &SecretRef) -> Option<SecretString> {
+        let text = match reference {
+            SecretRef::Env(name) => {
+                let value = (self.variable)(name);
+                if value.is_none() {
+                    self.refuse(
+                        field,
+                        format!("the environment variable {name} is not set: expected it to hold the secret"),
+                    );
+                }
+                value?
+            }
+            SecretRef::File(path) => self.text_of(field, path)?,
+            SecretRef::Literal => {
+                let expected = "expected `{ env = \"NAME\" }` or `{ file = \"path\" }`";
+                self.refuse(
+                    field,
+                    format!("is a text, and secrets never stand in this file: {expected}, and a new secret"),
+                );
+                return None;
+            }
+        };
+        let secret = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+        if secret.is_empty() {
+            self.refuse(field, "the secret that it refers to is empty");
+            return None;
+        }
+        Some(secret.into())
+    }
+}
+
+/// Checks a configuration whose file is in the directory `base`.
+///
+/// # Errors
+/// Everything that can't be used.
+pub fn check(config: Config, sha256: String, base: &Path, variable: Variable<'_>) -> Result<Loaded, Vec<Problem>> {
+    let mut findings = Findings { base, variable, refused: Vec::new(), warnings: Vec::new() };
+    let found = &mut findings;
+    let Config { deployment, state_directory, server, store, log, aws, limits, issuers, people, incidents, roles } =
+        config;
+
+    let state_directory = found.path(&state_directory);
+    let server = places::server(server, found);
+    let store = places::store(store, &state_directory, found);
+    let log = places::log(log, &state_directory, found);
+    let aws = places::aws(aws, found);
+    if limits.mints_per_minute == 0 {
+        found.refuse("limits.mints_per_minute", "is 0, so nobody could have credentials: expected at least 1");
+    }
+    let (issuers, people) = access::access(issuers, people, found);
+    let incidents = incidents::providers(incidents, found);
+    let roles = roles::roles(roles, &people, found);
+
+    match (server, store) {
+        (Some(server), Some(store)) if findings.refused.is_empty() => Ok(Loaded {
+            sha256,
+            state_directory,
+            server,
+            store,
+            log,
+            aws,
+            limits: Limits { mints_per_minute: limits.mints_per_minute },
+            issuers,
+            people,
+            incidents,
+            catalogue: Catalogue { deployment, roles },
+            warnings: findings.warnings,
+        }),
+        _ => Err(findings.refused),
+    }
+}
+
+/// `` `a`, `b` ``: what could have stood there.
+fn quoted<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// A text of the file, as it may be shown.
+fn shown(text: &str) -> String {
+    halligan_core::text::printable(text, 80)
+}
+
+/// `us-east-1`, `us-gov-west-1`, `eu-isoe-west-1`: the shape of a Region's name.
+/// Which there are changes every year.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some(((number, words), first)) = parts.split_last().zip(parts.first()) else { return false };
+    let letters = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    (2..=4).contains(&words.len())
+        && first.len() == 2
+        && words.iter().all(letters)
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|b| b.is_ascii_digit())
+}

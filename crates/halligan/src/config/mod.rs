@@ -1,0 +1,226 @@
+//! The configuration: one file of TOML, checked before anything starts.
+//!
+//! [`model`] is the file as people write it, [`check`] turns it into what the
+//! parts of the broker take, and names everything that can't be used at once.
+//! `docs/configuration.md` and its JSON Schema are made from the model.
+
+mod check;
+mod model;
+mod values;
+
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use halligan_connect::incidents::{IncidentTools, Provider};
+use halligan_core::actor::Principal;
+use halligan_core::catalogue::Catalogue;
+use halligan_core::id::{GroupId, PersonId, ProviderId};
+use halligan_engine::authority::GroupAuthority;
+use halligan_server::auth::Issuer;
+use ipnet::IpNet;
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use sha2::{Digest, Sha256};
+
+pub use model::Config;
+
+/// A configuration that was found to be usable.
+#[derive(Debug)]
+pub struct Loaded {
+    /// SHA-256 of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// Where the embedded store and the log are kept; made if it is missing.
+    pub state_directory: PathBuf,
+    /// The HTTP server.
+    pub server: Server,
+    /// The database.
+    pub store: Store,
+    /// The log.
+    pub log: Log,
+    /// How AWS is reached.
+    pub aws: Aws,
+    /// What keeps one caller from using up what all share.
+    pub limits: Limits,
+    /// Who vouches for callers.
+    pub issuers: Vec<Issuer>,
+    /// The people.
+    pub people: BTreeMap<PersonId, Person>,
+    /// The incident tools.
+    pub incidents: BTreeMap<ProviderId, Provider>,
+    /// What can be asked for.
+    pub catalogue: Catalogue,
+    /// What works and is likely a mistake.
+    pub warnings: Vec<Problem>,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// What it listens on.
+    pub listen: SocketAddr,
+    /// Scheme, host and port, without a slash at the end.
+    pub public_url: String,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// HTTPS, if it serves it itself.
+    pub tls: Option<Tls>,
+}
+
+/// The server's certificate: PEM files that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain.
+    pub certificate_file: PathBuf,
+    /// The private key.
+    pub key_file: PathBuf,
+}
+
+/// The database.
+#[derive(Debug)]
+pub struct Store {
+    /// `sqlite:/path` or `postgres://…`: it may hold a password.
+    pub url: SecretString,
+}
+
+/// The log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Where entries are published to.
+    pub directory: PathBuf,
+    /// How long credentials wait for their entry.
+    pub wait: SignedDuration,
+}
+
+/// How AWS is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aws {
+    /// Whose STS endpoint mints.
+    pub region: String,
+    /// One endpoint for every service.
+    pub endpoint_url: Option<String>,
+    /// The console's sign-in endpoint.
+    pub federation_endpoint: Option<String>,
+}
+
+/// What keeps one caller from using up what all share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Mints a grant may have in a minute.
+    pub mints_per_minute: u32,
+}
+
+/// One human.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What they are called; their id, if nothing else was said.
+    pub display: String,
+    /// The groups that they are in.
+    pub groups: BTreeSet<GroupId>,
+    /// Their logins.
+    pub principals: BTreeSet<Principal>,
+}
+
+impl Loaded {
+    /// Which login belongs to whom.
+    #[must_use]
+    pub fn links(&self) -> BTreeMap<Principal, PersonId> {
+        let linked = |(id, person): (&PersonId, &Person)| {
+            let id = id.clone();
+            person.principals.clone().into_iter().map(move |principal| (principal, id.clone()))
+        };
+        self.people.iter().flat_map(linked).collect()
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub fn authority(&self) -> GroupAuthority {
+        GroupAuthority::new(self.people.iter().map(|(id, person)| (id.clone(), person.groups.clone())).collect())
+    }
+
+    /// The incident tools, taken out.
+    #[must_use]
+    pub fn take_incident_tools(&mut self) -> IncidentTools {
+        IncidentTools::new(std::mem::take(&mut self.incidents))
+    }
+}
+
+/// Something about one setting.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where it stands: `roles.prod-admin.regions[0]`.
+    pub field: String,
+    /// What is wrong, and what would do.
+    pub problem: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.problem)
+    }
+}
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file isn't there, or isn't ours to read.
+    #[error("the configuration file {} can't be read", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, or TOML with other fields or types: line, column, and what was expected.
+    #[error("the configuration file {} can't be understood", path.display())]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// Every setting that can't be used.
+    #[error("the configuration file {} can't be used:{}", path.display(), listed(problems))]
+    Unusable {
+        /// Which.
+        path: PathBuf,
+        /// All of them.
+        problems: Vec<Problem>,
+    },
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+impl Config {
+    /// Reads and checks the configuration at `path`. Paths in it begin at its directory.
+    ///
+    /// # Errors
+    /// It can't be read, understood or used.
+    pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let file = std::path::absolute(path).map_err(unreadable)?;
+        let text = std::fs::read_to_string(&file).map_err(unreadable)?;
+        Self::read(&text, &file, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads and checks `text`, as if it stood in `file`, an absolute path.
+    fn read(text: &str, file: &Path, variable: check::Variable<'_>) -> Result<Loaded, ConfigError> {
+        let path = || file.to_owned();
+        let config: Self =
+            toml::from_str(text).map_err(|source| ConfigError::Malformed { path: path(), source: Box::new(source) })?;
+        let base = file.parent().unwrap_or(Path::new("/"));
+        let sha256 = hex::encode(Sha256::digest(text));
+        check::check(config, sha256, base, variable)
+            .map_err(|problems| ConfigError::Unusable { path: path(), problems })
+    }
+}

@@ -1,0 +1,158 @@
+//! The configuration as its file has it. What is documented here is what the
+//! reference and the JSON Schema say.
+
+mod access;
+mod incidents;
+mod role;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use halligan_core::id::{DeploymentId, PersonId, ProviderId, RoleId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::{Listen, Network, Period, SecretRef};
+
+pub use access::{Issuer, Key, Person, Principal};
+pub use incidents::Provider;
+pub use role::{Role, Scope};
+
+/// The configuration of one broker.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Halligan configuration")]
+pub struct Config {
+    /// Names this installation. It is part of every request hash and of the names of the IAM policies that it
+    /// writes, so two installations never share one, and it isn't changed while grants are active.
+    pub deployment: DeploymentId,
+    /// Where the embedded store and the log are kept, unless `store` and `log` say otherwise. Made where it is
+    /// missing, for nobody else to read.
+    #[serde(default = "state_directory")]
+    pub state_directory: PathBuf,
+    /// The HTTP server.
+    #[serde(default)]
+    pub server: Server,
+    /// The database.
+    #[serde(default)]
+    pub store: Store,
+    /// The log of every step.
+    #[serde(default)]
+    pub log: Log,
+    /// How AWS is reached. Credentials come from the AWS SDK's own chain: environment, profile, instance role.
+    pub aws: Aws,
+    /// What keeps one caller from using up what all share.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Who vouches for callers, by signed bearer tokens (JWT). At least one of them vouches for people.
+    #[serde(default)]
+    #[schemars(extend("minItems" = 1))]
+    pub issuers: Vec<Issuer>,
+    /// The people: one human each, by an id that never changes and is never given to another. It is what the log names.
+    #[serde(default)]
+    #[schemars(extend("minProperties" = 1))]
+    pub people: BTreeMap<PersonId, Person>,
+    /// The incident tools, by the name that requests call them by. Every request names an open incident.
+    #[serde(default)]
+    #[schemars(extend("minProperties" = 1))]
+    pub incidents: BTreeMap<ProviderId, Provider>,
+    /// The catalogue: what can be asked for, by the name that requests call it by. Each entry is an IAM role that
+    /// `deploy/aws/` has prepared, and the groups that may do something with it; nobody else may do anything.
+    #[serde(default)]
+    #[schemars(extend("minProperties" = 1))]
+    pub roles: BTreeMap<RoleId, Role>,
+}
+
+fn state_directory() -> PathBuf {
+    "state".into()
+}
+
+/// The HTTP server.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The address and port that it listens on. Beyond this machine's loopback it demands `tls`, or
+    /// `trusted_proxies` that end TLS before it.
+    pub listen: Listen,
+    /// How people and tools reach it: scheme, host and port, for links. Without it, `listen` on loopback.
+    pub public_url: Option<String>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// The server's certificate, if it serves HTTPS itself.
+    pub tls: Option<Tls>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let listen = Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
+        Self { listen, public_url: None, trusted_proxies: Vec::new(), tls: None }
+    }
+}
+
+/// The server's certificate.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those that lead to its root, in PEM, the server's own first.
+    pub certificate_file: PathBuf,
+    /// Its private key, in PEM.
+    pub key_file: PathBuf,
+}
+
+/// The database.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// `sqlite:path`, or `postgres://user@host/database` without a password. Without `url` and `url_from` it is
+    /// `halligan.db` in the state directory.
+    pub url: Option<String>,
+    /// Where the URL is kept, if it holds a password; in place of `url`.
+    pub url_from: Option<SecretRef>,
+}
+
+/// The log of every step.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The directory that entries are published to. Without it, `log` in the state directory.
+    pub directory: Option<PathBuf>,
+    /// How long credentials wait for their entry to be durable before they are refused. At most one minute.
+    pub wait: Period,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { directory: None, wait: Period::seconds(5) }
+    }
+}
+
+/// How AWS is reached.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// The Region whose STS endpoint mints: the nearest one. Its tokens are valid in every Region.
+    #[schemars(extend("examples" = ["eu-central-1"]))]
+    pub region: String,
+    /// One endpoint for every AWS service, for a stand-in of AWS.
+    #[serde(default)]
+    pub endpoint_url: Option<String>,
+    /// The console's sign-in endpoint, where it isn't the one of the Region's partition.
+    #[serde(default)]
+    pub federation_endpoint: Option<String>,
+}
+
+/// What keeps one caller from using up what all share.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// How often credentials of one grant can be asked for in a minute; each time is a new mint.
+    #[schemars(range(min = 1))]
+    pub mints_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { mints_per_minute: 20 }
+    }
+}

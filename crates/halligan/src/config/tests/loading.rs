@@ -1,0 +1,111 @@
+//! What a sound configuration comes to.
+
+use std::fs;
+
+use halligan_connect::incidents::IncidentFile;
+use halligan_core::actor::Principal;
+use halligan_core::id::PersonId;
+use halligan_core::incident::IncidentStatus;
+use halligan_engine::ports::{Action, Ask, Authority, Incidents};
+use jiff::SignedDuration;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::*;
+
+#[test]
+fn defaults_are_those_of_one_machine() {
+    let loaded = read(SOUND).unwrap();
+    assert_eq!(loaded.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!((loaded.server.public_url.as_str(), loaded.server.tls), ("http://127.0.0.1:8080", None));
+    assert_eq!(loaded.store.url.expose_secret(), "sqlite:/etc/state/halligan.db");
+    assert_eq!(loaded.log.directory, Path::new("/etc/state/log"));
+    assert_eq!(loaded.log.wait, SignedDuration::from_secs(5));
+    let role = &loaded.catalogue.roles[&"admin".parse().unwrap()];
+    assert_eq!(role.session_max, SignedDuration::from_hours(1));
+    assert_eq!(role.duration_max, SignedDuration::from_hours(1));
+    assert_eq!(role.total_max, SignedDuration::from_hours(4));
+    assert_eq!(role.acknowledge_within, SignedDuration::from_mins(15));
+    assert_eq!((role.emergency_acknowledge_within, role.console), (None, false));
+}
+
+#[test]
+fn the_example_of_the_reference_is_sound() {
+    let variable = |name: &str| match name {
+        "HALLIGAN_STORE_URL" => super::variable("STORE_URL"),
+        "PAGERDUTY_AUTHORIZATION" => super::variable("TOOL_TOKEN"),
+        _ => None,
+    };
+    let text = include_str!("../example.toml");
+    let loaded = Config::read(text, Path::new("/etc/halligan.toml"), &variable).unwrap();
+    assert_eq!(loaded.warnings, []);
+    assert!(loaded.store.url.expose_secret().starts_with("postgres://"));
+    assert_eq!(loaded.server.public_url, "https://halligan.example.com");
+    assert!(!format!("{loaded:?}").contains("halligan-test-secret"));
+}
+
+#[test]
+fn people_logins_and_groups_belong_together() {
+    let loaded = read(SOUND).unwrap();
+    let alice: PersonId = "alice".parse().unwrap();
+    let login = Principal { issuer: "halligan:alice".to_owned(), subject: "alice".to_owned() };
+    assert_eq!(loaded.links().get(&login), Some(&alice));
+    assert_eq!(loaded.links().len(), 2);
+    let authority = loaded.authority();
+    let role = &loaded.catalogue.roles[&"admin".parse().unwrap()];
+    assert!(authority.decide(&Ask { person: &alice, action: Action::Request, role }).allow);
+    assert!(!authority.decide(&Ask { person: &alice, action: Action::Revoke, role }).allow);
+}
+
+#[test]
+fn incident_tools_are_taken_by_name() {
+    let mut loaded = read(SOUND).unwrap();
+    let names = loaded.take_incident_tools().providers();
+    assert_eq!(names, ["drill".parse().unwrap(), "tool".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn the_incident_file_of_the_reference_is_one() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join("incidents.toml");
+    fs::write(&path, include_str!("../incidents.example.toml")).unwrap();
+    let file = IncidentFile::new(path);
+    let check = async |id: &str| file.check(&id.to_owned().try_into().unwrap()).await;
+    assert!(matches!(check("INC-219").await, IncidentStatus::Open(_)));
+    assert_eq!(check("INC-218").await, IncidentStatus::Closed { known: true });
+}
+
+#[test]
+fn files_and_secrets_are_found_beside_the_configuration() {
+    let directory = TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAmTq3gawyEfTbCnZBhlwk90OnXKIbzSlv1dLFo3F7BmE=\n-----END PUBLIC KEY-----\n";
+    fs::create_dir(at("keys")).unwrap();
+    fs::write(at("keys/alice.pem"), pem).unwrap();
+    fs::write(at("token"), "Token halligan-test-secret\r\n").unwrap();
+    fs::write(at("url"), "sqlite:data/store.db\n").unwrap();
+    let begin = SOUND.find("keys = [").unwrap();
+    let end = begin + SOUND[begin..].find("}]").unwrap() + 2;
+    let text =
+        format!("{}keys = [{{ file = \"keys/alice.pem\", kid = \"laptop\" }}]{}", &SOUND[..begin], &SOUND[end..])
+            .replace("{ env = \"TOOL_TOKEN\" }", "{ file = \"token\" }")
+            .replace("[aws]", "[store]\nurl_from = { file = \"url\" }\n[aws]");
+    fs::write(at("halligan.toml"), &text).unwrap();
+
+    let loaded = Config::load(&at("halligan.toml")).unwrap();
+    assert_eq!(
+        (loaded.issuers[0].keys[0].pem.as_str(), loaded.issuers[0].keys[0].kid.as_deref()),
+        (pem, Some("laptop"))
+    );
+    assert_eq!(loaded.store.url.expose_secret(), format!("sqlite:{}", at("data/store.db").display()));
+
+    let missing = Config::load(&at("none.toml")).unwrap_err();
+    assert!(missing.to_string().ends_with("none.toml can't be read"), "{missing}");
+}
+
+#[test]
+fn the_file_is_known_by_its_hash() {
+    let loaded = read(SOUND).unwrap();
+    assert_eq!(loaded.sha256.len(), 64);
+    assert_ne!(loaded.sha256, read(&format!("{SOUND}# changed\n")).unwrap().sha256);
+}
