@@ -16,6 +16,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use halligan_connect::incidents::{IncidentTools, Provider};
@@ -36,7 +37,7 @@ pub use model::Config;
 pub struct Loaded {
     /// SHA-256 of the file's bytes, in hexadecimal.
     pub sha256: String,
-    /// Where the embedded store and the log are kept; made if it is missing.
+    /// Where the embedded store and the log are kept: see [`Loaded::make_state_directory`].
     pub state_directory: PathBuf,
     /// The HTTP server.
     pub server: Server,
@@ -136,6 +137,14 @@ impl Loaded {
             person.principals.clone().into_iter().map(move |principal| (principal, id.clone()))
         };
         self.people.iter().flat_map(linked).collect()
+    }
+
+    /// Makes the state directory where it is missing, for nobody else to read.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn make_state_directory(&self) -> std::io::Result<()> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.state_directory)
     }
 
     /// Who may do what.

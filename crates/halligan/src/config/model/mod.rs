@@ -104,8 +104,8 @@ pub struct Tls {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Store {
-    /// `sqlite:path`, or `postgres://user@host/database` without a password. Without `url` and `url_from` it is
-    /// `halligan.db` in the state directory.
+    /// `sqlite:path`, in a directory that exists, or `postgres://user@host/database` without a password. Without
+    /// `url` and `url_from` it is `halligan.db` in the state directory.
     pub url: Option<String>,
     /// Where the URL is kept, if it holds a password; in place of `url`.
     pub url_from: Option<SecretRef>,

@@ -1,6 +1,7 @@
 //! What a sound configuration comes to.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use halligan_connect::incidents::IncidentFile;
 use halligan_core::actor::Principal;
@@ -12,6 +13,10 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+
+const PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
+                   MCowBQYDK2VwAyEAmTq3gawyEfTbCnZBhlwk90OnXKIbzSlv1dLFo3F7BmE=\n\
+                   -----END PUBLIC KEY-----\n";
 
 #[test]
 fn defaults_are_those_of_one_machine() {
@@ -76,12 +81,38 @@ async fn the_incident_file_of_the_reference_is_one() {
 }
 
 #[test]
+fn the_composition_s_configuration_is_sound() {
+    let directory = TempDir::new().unwrap();
+    let url = directory.path().join("database_url");
+    fs::write(&url, "postgres://halligan:halligan-test-secret@postgres/halligan").unwrap();
+    let compose = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/compose/etc/halligan.toml");
+    let mut text = fs::read_to_string(compose).unwrap().replace("/run/secrets/database_url", url.to_str().unwrap());
+    for person in ["alice", "bob", "carol"] {
+        let pem = directory.path().join(person);
+        fs::write(&pem, PEM).unwrap();
+        text = text.replace(&format!("/etc/halligan/people/{person}.pem"), pem.to_str().unwrap());
+    }
+    let loaded = Config::read(&text, Path::new("/etc/halligan/halligan.toml"), &variable).unwrap();
+    let warned: Vec<&str> = loaded.warnings.iter().map(|warning| warning.field.as_str()).collect();
+    assert_eq!(warned, ["aws.endpoint_url"], "the stand-in is spoken to in the clear");
+}
+
+#[test]
+fn the_state_directory_is_made_for_nobody_else() {
+    let directory = TempDir::new().unwrap();
+    let loaded = Config::read(SOUND, &directory.path().join("halligan.toml"), &variable).unwrap();
+    loaded.make_state_directory().unwrap();
+    loaded.make_state_directory().unwrap();
+    let mode = fs::metadata(directory.path().join("state")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
+#[test]
 fn files_and_secrets_are_found_beside_the_configuration() {
     let directory = TempDir::new().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAmTq3gawyEfTbCnZBhlwk90OnXKIbzSlv1dLFo3F7BmE=\n-----END PUBLIC KEY-----\n";
     fs::create_dir(at("keys")).unwrap();
-    fs::write(at("keys/alice.pem"), pem).unwrap();
+    fs::write(at("keys/alice.pem"), PEM).unwrap();
     fs::write(at("token"), "Token halligan-test-secret\r\n").unwrap();
     fs::write(at("url"), "sqlite:data/store.db\n").unwrap();
     let begin = SOUND.find("keys = [").unwrap();
@@ -95,7 +126,7 @@ fn files_and_secrets_are_found_beside_the_configuration() {
     let loaded = Config::load(&at("halligan.toml")).unwrap();
     assert_eq!(
         (loaded.issuers[0].keys[0].pem.as_str(), loaded.issuers[0].keys[0].kid.as_deref()),
-        (pem, Some("laptop"))
+        (PEM, Some("laptop"))
     );
     assert_eq!(loaded.store.url.expose_secret(), format!("sqlite:{}", at("data/store.db").display()));
 
