@@ -37,16 +37,16 @@ impl fmt::Debug for Credentials {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MintError {
     /// AWS said no, and will say so again: a trust policy, a Region that is off.
-    #[error("AWS refused AssumeRole: {0}")]
+    #[error("AWS refused: {0}")]
     Refused(String),
     /// The session policy doesn't fit once AWS has packed it.
-    #[error("AWS refused AssumeRole: the session policy and tags are too large once packed ({0})")]
+    #[error("AWS refused: the session policy and tags are too large once packed ({0})")]
     PackedPolicyTooLarge(String),
     /// AWS throttled, was unreachable or failed before anything was sent.
     #[error("AWS is unavailable: {0}")]
     Unavailable(String),
     /// The answer was lost or made no sense: a token may exist.
-    #[error("AWS's answer to AssumeRole was lost: {0}")]
+    #[error("AWS's answer was lost: {0}")]
     OutcomeUnknown(String),
 }
 

@@ -1,0 +1,23 @@
+//! STS, IAM and provisioning: the only crate that speaks to AWS.
+//!
+//! [`Aws`] is connected once; the adapters of the engine's ports are made from it.
+
+pub mod provision;
+
+mod assume;
+mod client;
+mod console;
+mod failure;
+mod mint;
+mod observe;
+mod offset;
+mod partition;
+mod probe;
+mod revoker;
+
+pub use client::{Aws, Limits, Settings, StaticCredentials};
+pub use console::{Federation, FederationError};
+pub use mint::StsMinter;
+pub use offset::AwsClock;
+pub use probe::StsProbes;
+pub use revoker::Revoker;

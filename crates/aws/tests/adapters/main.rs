@@ -1,0 +1,14 @@
+//! The adapters against a stand-in of AWS that enforces IAM, with a proxy in
+//! front of it that makes trouble.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod console;
+mod mint;
+mod offset;
+mod probe;
+mod proxy;
+mod revoker;
+mod secrets;
+mod standin;
+mod world;
