@@ -1,0 +1,67 @@
+//! What every command works with.
+
+use std::sync::Arc;
+
+use halligan_engine::ports::{Clock, Entropy};
+use jiff::Timestamp;
+
+use super::Global;
+use super::ui::Ui;
+use crate::client::failure::Failure;
+use crate::client::http::Broker;
+use crate::client::identity::Account;
+use crate::client::machine::{MachineClock, MachineEntropy};
+use crate::client::surroundings::Surroundings;
+
+/// What every command works with.
+pub struct Context {
+    /// Where it prints.
+    pub ui: Ui,
+    /// What the environment says.
+    pub surroundings: Surroundings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    profile: Option<String>,
+}
+
+impl Context {
+    /// That of this process.
+    #[must_use]
+    pub fn of_process(global: Global) -> Self {
+        Self {
+            ui: Ui::of_process(global.json),
+            surroundings: Surroundings::of_process(),
+            clock: Arc::new(MachineClock),
+            entropy: Arc::new(MachineEntropy),
+            profile: global.profile,
+        }
+    }
+
+    /// The broker that the profile or the environment names.
+    ///
+    /// # Errors
+    /// When nobody is named, or the one who is can't be used.
+    pub fn broker(&self) -> Result<Arc<Broker>, Failure> {
+        let profile = self.profile.as_deref().or(self.surroundings.profile.as_deref());
+        let account = Account::settle(profile, &self.surroundings)?;
+        Ok(Arc::new(Broker::new(account, self.clock.clone(), self.entropy.clone())?))
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A command for the same person to type next.
+    #[must_use]
+    pub fn command(&self, rest: &str) -> String {
+        // A profile name is made of harmless characters, or no broker was found by it.
+        match &self.profile {
+            Some(profile) => format!("halligan --profile {profile} {rest}"),
+            None => format!("halligan {rest}"),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Why a command failed, and with which exit code.
+
+use std::error::Error;
+use std::io;
+use std::process::ExitCode;
+
+use halligan_server::views::ProblemView;
+use serde_json::{Value, json};
+
+use super::identity::IdentityError;
+use super::private::PrivateError;
+use super::profile::ProfileError;
+use super::token::TokenError;
+
+/// The exit codes, as `--help` and the manual list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The broker said no: the problem says why, and what would satisfy it.
+    Refused = 1,
+    /// The command line is wrong. The argument parser uses the same number.
+    Usage = 2,
+    /// No answer from the broker.
+    Unreachable = 3,
+    /// Nobody to call as, or not this one.
+    NoAccess = 4,
+    /// The grant is over, or what was waited for didn't come.
+    Over = 5,
+    /// Stopped on this machine: a file, no confirmation.
+    Stopped = 6,
+    /// Ended by Ctrl-C while it waited, as shells write it.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The broker said no.
+    #[error("{}", .0.problem.detail)]
+    Refused(Box<Refused>),
+    /// No connection.
+    #[error("can't reach the broker at {url}")]
+    Unreachable {
+        /// Its address.
+        url: String,
+        /// What the network said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A connection, and no answer.
+    #[error("the broker at {url} did not answer within {seconds} s")]
+    TimedOut {
+        /// Its address.
+        url: String,
+        /// How long it had.
+        seconds: u64,
+    },
+    /// An answer that isn't the broker's.
+    #[error("the answer of {url} (status {status}) is not the broker's: {what}")]
+    Garbled {
+        /// The address.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// What was wrong with it.
+        what: String,
+    },
+    /// Nobody to call as.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The command line is wrong in a way that only the command knows.
+    #[error("{0}")]
+    Usage(String),
+    /// The grant is over, or what was waited for didn't come.
+    #[error("{0}")]
+    Over(String),
+    /// A question was answered with no, or there was nobody to ask.
+    #[error("{0}")]
+    Unconfirmed(String),
+    /// Ctrl-C.
+    #[error("{0}")]
+    Interrupted(String),
+    /// A private file.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
+    /// A key.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// Something else on this machine.
+    #[error("can't {doing}")]
+    Local {
+        /// What was tried.
+        doing: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A problem, as it was read and as it came.
+#[derive(Debug)]
+pub struct Refused {
+    /// For people.
+    pub problem: ProblemView,
+    /// For `--json`, with fields that this client doesn't know.
+    pub json: Value,
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        Self::Identity(error.into())
+    }
+}
+
+impl Failure {
+    /// Something on this machine.
+    pub fn local(doing: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Local { doing, source }
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Refused(refused) if matches!(refused.problem.status, 401 | 403) => Exit::NoAccess,
+            Self::Refused(_) => Exit::Refused,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Garbled { .. } => Exit::Unreachable,
+            Self::Identity(_) => Exit::NoAccess,
+            Self::Usage(_) => Exit::Usage,
+            Self::Over(_) => Exit::Over,
+            Self::Unconfirmed(_) | Self::Private(_) | Self::Token(_) | Self::Local { .. } => Exit::Stopped,
+            Self::Interrupted(_) => Exit::Interrupted,
+        }
+    }
+
+    /// Whether the same call may go through in a moment: nobody has decided anything.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Refused(refused) => refused.problem.status == 429 || refused.problem.status >= 500,
+            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Garbled { .. } => true,
+            Self::Identity(_)
+            | Self::Usage(_)
+            | Self::Over(_)
+            | Self::Unconfirmed(_)
+            | Self::Interrupted(_)
+            | Self::Private(_)
+            | Self::Token(_)
+            | Self::Local { .. } => false,
+        }
+    }
+
+    /// The message with its causes, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
+    /// What `--json` prints: the broker's problem, or one of the same shape.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let (slug, title) = match self {
+            Self::Refused(refused) => return refused.json.clone(),
+            Self::Unreachable { .. } => ("unreachable", "The broker can't be reached"),
+            Self::TimedOut { .. } => ("timed-out", "The broker did not answer in time"),
+            Self::Garbled { .. } => ("garbled", "The answer is not the broker's"),
+            Self::Identity(_) => ("no-identity", "Nobody to call as"),
+            Self::Usage(_) => ("usage", "The command line is wrong"),
+            Self::Over(_) => ("over", "The grant is over"),
+            Self::Unconfirmed(_) => ("unconfirmed", "It was not confirmed"),
+            Self::Interrupted(_) => ("interrupted", "It was interrupted"),
+            Self::Private(_) | Self::Token(_) | Self::Local { .. } => {
+                ("stopped", "Something on this machine is in the way")
+            }
+        };
+        json!({ "type": format!("urn:halligan:client:{slug}"), "title": title, "detail": self.chain() })
+    }
+}

@@ -1,0 +1,167 @@
+//! Profiles: who to be towards which broker, one private file each.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::private::{self, PrivateError};
+
+/// Why there is no profile.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// A name that could be a path.
+    #[error("`{0}` is no profile name: expected 1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit")]
+    Name(String),
+    /// No such file.
+    #[error("there is no profile `{name}`: expected the file `{}`", path.display())]
+    Missing {
+        /// Its name.
+        name: String,
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// No home directory.
+    #[error("no directory for profiles: set HALLIGAN_HOME, or HOME")]
+    NoHome,
+    /// It can't be read, or it isn't private.
+    #[error(transparent)]
+    Private(#[from] PrivateError),
+    /// Not what a profile looks like.
+    #[error("`{}` is no profile: expected url, key_file, issuer, audience and subject", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, column, and what was expected.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// It can't be put into words.
+    #[allow(dead_code, reason = "the demo writes profiles")]
+    #[error("the profile can't be written as TOML")]
+    Unwritable(#[source] toml::ser::Error),
+}
+
+/// One profile, as its file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The broker.
+    pub url: String,
+    /// The private key; a relative path begins at the profile's directory.
+    pub key_file: PathBuf,
+    /// The `iss` of its tokens.
+    pub issuer: String,
+    /// Their `aud`.
+    pub audience: String,
+    /// Their `sub`.
+    pub subject: String,
+    /// The header's `kid`, where the issuer has several keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+}
+
+impl Profile {
+    /// Reads a profile, its key's path made absolute.
+    ///
+    /// # Errors
+    /// When there is none of that name, when others may read it, when it is malformed.
+    pub fn load(home: Option<&Path>, name: &str) -> Result<Self, ProfileError> {
+        let path = file_of(home, name)?;
+        let bytes = private::read(&path).map_err(|error| match error.is_missing() {
+            true => ProfileError::Missing { name: name.to_owned(), path: path.clone() },
+            false => error.into(),
+        })?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut profile: Self =
+            toml::from_str(&text).map_err(|source| ProfileError::Malformed { path: path.clone(), source })?;
+        if let Some(directory) = path.parent() {
+            profile.key_file = directory.join(&profile.key_file);
+        }
+        Ok(profile)
+    }
+
+    /// Writes a profile, replacing one of the same name, and says where.
+    ///
+    /// # Errors
+    /// When the name is none, or the file can't be written.
+    #[allow(dead_code, reason = "the demo writes profiles")]
+    pub fn save(&self, home: &Path, name: &str) -> Result<PathBuf, ProfileError> {
+        let path = file_of(Some(home), name)?;
+        if let Some(directory) = path.parent() {
+            private::directory(directory)?;
+        }
+        let text = toml::to_string(self).map_err(ProfileError::Unwritable)?;
+        private::replace(&path, text.as_bytes())?;
+        Ok(path)
+    }
+}
+
+fn file_of(home: Option<&Path>, name: &str) -> Result<PathBuf, ProfileError> {
+    // The same rule as for the names of the configuration; it lets no path through.
+    if name.parse::<halligan_core::id::PersonId>().is_err() {
+        return Err(ProfileError::Name(halligan_core::text::printable(name, 40)));
+    }
+    let home = home.ok_or(ProfileError::NoHome)?;
+    Ok(home.join("profiles").join(format!("{name}.toml")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use std::error::Error as _;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn alice() -> Profile {
+        Profile {
+            url: "https://halligan.example.com".into(),
+            key_file: "alice.pem".into(),
+            issuer: "halligan".into(),
+            audience: "halligan".into(),
+            subject: "alice".into(),
+            kid: None,
+        }
+    }
+
+    #[test]
+    fn a_profile_is_read_as_it_was_written_and_finds_its_key_beside_it() {
+        let home = tempfile::tempdir().unwrap();
+        alice().save(home.path(), "alice").unwrap();
+        let read = Profile::load(Some(home.path()), "alice").unwrap();
+        assert_eq!(read, Profile { key_file: home.path().join("profiles/alice.pem"), ..alice() });
+    }
+
+    #[test]
+    fn a_profile_that_others_may_read_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let path = alice().save(home.path(), "alice").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let error = Profile::load(Some(home.path()), "alice").unwrap_err();
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+
+    #[test]
+    fn a_name_is_no_path() {
+        let home = tempfile::tempdir().unwrap();
+        for name in ["", "../alice", "a/b", ".", "/etc/passwd", "A"] {
+            assert!(matches!(Profile::load(Some(home.path()), name), Err(ProfileError::Name(_))), "{name}");
+        }
+        assert!(matches!(Profile::load(Some(home.path()), "nobody"), Err(ProfileError::Missing { .. })));
+        assert!(matches!(Profile::load(None, "alice"), Err(ProfileError::NoHome)));
+    }
+
+    #[test]
+    fn a_mistake_is_shown_with_its_line() {
+        let home = tempfile::tempdir().unwrap();
+        let path = alice().save(home.path(), "alice").unwrap();
+        for wrong in ["url = 1", "token = \"x\"", "url = ", "url = \"https://a\""] {
+            private::replace(&path, wrong.as_bytes()).unwrap();
+            let error = Profile::load(Some(home.path()), "alice").unwrap_err();
+            let cause = error.source().unwrap().to_string();
+            assert!(cause.contains("line 1"), "{wrong}: {cause}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The one binary: the broker, and the command line that calls it.
+
+mod cli;
+mod client;
+mod config;
+mod serve;
+mod workers;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
+}
