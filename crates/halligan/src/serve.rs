@@ -5,17 +5,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use halligan_aws::client::{Aws, Settings as AwsSettings};
+use halligan_aws::{Aws, Settings as AwsSettings};
 use halligan_connect::directory_sink::DirectorySink;
 use halligan_engine::broker::{Broker, Ports, Settings};
-use halligan_engine::ports::{Clock, Entropy};
+use halligan_engine::ports::{Clock, Console, Entropy};
 use halligan_engine::reconcile::{Deadlines, Housekeeping, Publishing, RevocationPorts, Revocations};
 use halligan_server::App;
 use halligan_server::auth::Authenticator;
 use halligan_store::Database;
 use secrecy::ExposeSecret as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::client::machine::{MachineClock, MachineEntropy};
 use crate::config::{Config, Loaded};
@@ -32,7 +35,9 @@ pub struct Args {
 /// Serves until SIGTERM or SIGINT.
 pub fn run(args: &Args) -> ExitCode {
     trace_to_stderr();
-    let outcome = tokio::runtime::Runtime::new().context("can't start the runtime").and_then(|runtime| runtime.block_on(serve(&args.config)));
+    let outcome = tokio::runtime::Runtime::new()
+        .context("can't start the runtime")
+        .and_then(|runtime| runtime.block_on(serve(&args.config)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -47,8 +52,11 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn trace_to_stderr() {
-    let filter = EnvFilter::try_from_env("HALLIGAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(std::io::stderr).init();
+    let chosen = EnvFilter::try_from_env("HALLIGAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // At TRACE the AWS SDK prints AWS's answers, some of which repeat the request, its token and all.
+    let harmless = filter_fn(|about| *about.level() != Level::TRACE || !about.target().starts_with("aws_"));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(chosen.and(harmless))).init();
 }
 
 async fn serve(file: &Path) -> anyhow::Result<()> {
@@ -56,6 +64,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "the configuration works and is likely a mistake");
     }
+    loaded.make_state_directory().context("the state directory can't be made")?;
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let entropy: Arc<dyn Entropy> = Arc::new(MachineEntropy);
     let parts = Parts::build(&mut loaded, clock.clone(), entropy.clone()).await?;
@@ -87,11 +96,17 @@ impl Parts {
         let store = Database::open(loaded.store.url.expose_secret()).await.context("the store can't be opened")?;
         let store = Arc::new(store);
         let sink = DirectorySink::open(&loaded.log.directory).await.context("the log directory can't be used")?;
-        let settings = AwsSettings { endpoint_url: loaded.aws.endpoint_url.clone(), ..AwsSettings::in_region(&loaded.aws.region) };
+        let settings =
+            AwsSettings { endpoint_url: loaded.aws.endpoint_url.clone(), ..AwsSettings::in_region(&loaded.aws.region) };
         let aws = Aws::connect(&settings, clock.clone()).await;
-        let console = aws
-            .console(&loaded.server.public_url, loaded.aws.federation_endpoint.as_deref())
-            .context("the console's sign-in can't be used")?;
+        // Some partitions have no console that we know; only roles with one need it.
+        let console: Option<Arc<dyn Console>> = match loaded.catalogue.roles.values().any(|role| role.console) {
+            true => Some(Arc::new(
+                aws.console(&loaded.server.public_url, loaded.aws.federation_endpoint.as_deref())
+                    .context("the console's sign-in can't be used")?,
+            )),
+            false => None,
+        };
         let replica = entropy.uuid_v7(clock.now()).to_string();
         let catalogue = Arc::new(loaded.catalogue.clone());
         let deployment = catalogue.deployment.clone();
@@ -106,7 +121,7 @@ impl Parts {
             authority: Arc::new(loaded.authority()),
             incidents: Arc::new(loaded.take_incident_tools()),
             minter: Arc::new(aws.minter()),
-            console: Arc::new(console),
+            console,
             clock_offset: Arc::new(aws.clock_offset()),
         };
         let settings = Settings {

@@ -36,12 +36,12 @@ impl Broker {
 
     async fn console_found(&self, caller: &Caller, grant: &Grant) -> Result<ConsoleSignIn, Problem> {
         let role = self.role_of(grant)?;
-        if !role.console {
+        let Some(console) = self.ports.console.as_ref().filter(|_| role.console) else {
             let detail = format!("the role `{}` has no console sign-in: use credentials", role.id);
             return Err(Problem::new(ProblemKind::NoConsole, detail));
-        }
+        };
         let minted = self.mint_found(caller, grant, true).await?;
-        let url = self.ports.console.sign_in(&minted.credentials).await?;
+        let url = console.sign_in(&minted.credentials).await?;
         Ok(ConsoleSignIn { url, expires_at: minted.expires_at })
     }
 

@@ -46,7 +46,8 @@ pub struct Ports {
     pub authority: Arc<dyn Authority>,
     pub incidents: Arc<dyn Incidents>,
     pub minter: Arc<dyn Minter>,
-    pub console: Arc<dyn Console>,
+    /// None where no role of the catalogue has a console.
+    pub console: Option<Arc<dyn Console>>,
     pub clock_offset: Arc<dyn ClockOffset>,
 }
 

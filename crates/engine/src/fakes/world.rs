@@ -74,7 +74,7 @@ impl FakeWorld {
             authority: self.authority.clone(),
             incidents: self.incidents.clone(),
             minter: aws.clone(),
-            console: aws.clone(),
+            console: Some(aws.clone()),
             clock_offset: aws.clone(),
         };
         let settings =
