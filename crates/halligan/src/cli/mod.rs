@@ -160,27 +160,4 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_definitions_hold_together() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn no_secret_can_be_given_as_an_argument() {
-        fn arguments(command: &clap::Command, found: &mut Vec<String>) {
-            found.extend(command.get_arguments().map(|argument| argument.get_id().to_string()));
-            command.get_subcommands().for_each(|sub| arguments(sub, found));
-        }
-        let mut found = Vec::new();
-        arguments(&Cli::command(), &mut found);
-        assert!(found.len() > 20);
-        for name in found {
-            assert!(!name.contains("secret") && !name.contains("password") && name != "token", "{name}");
-        }
-    }
-}
+mod tests;

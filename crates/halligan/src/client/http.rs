@@ -229,9 +229,14 @@ impl Broker {
     }
 }
 
-/// Whether the network failed before an answer began, so that saying it again is right.
+/// Whether the network failed before an answer began, or the broker is at work on
+/// the very call that the network lost: then saying it again is right.
 fn never_answered(failure: &Failure) -> bool {
-    matches!(failure, Failure::Unreachable { source, .. } if source.is_connect() || source.is_request())
+    match failure {
+        Failure::Unreachable { source, .. } => source.is_connect() || source.is_request(),
+        Failure::Refused(refused) => refused.problem.slug() == Some("idempotency-in-flight"),
+        _ => false,
+    }
 }
 
 /// Waits, and after a moment shows that it does, where somebody looks.
@@ -261,3 +266,7 @@ impl Issuer for Broker {
         self.post_for_secret(&["v1", "grants", &id.to_string(), "credentials"]).await
     }
 }
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;
