@@ -14,6 +14,7 @@ mod offset;
 mod partition;
 mod probe;
 mod revoker;
+mod visitor;
 
 pub use client::{Aws, Limits, Settings, StaticCredentials};
 pub use console::{Federation, FederationError};
@@ -21,3 +22,4 @@ pub use mint::StsMinter;
 pub use offset::AwsClock;
 pub use probe::StsProbes;
 pub use revoker::Revoker;
+pub use visitor::Visitor;

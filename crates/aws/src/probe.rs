@@ -101,7 +101,7 @@ impl ProbeSession for Session {
 ///
 /// Which policy denied isn't asked: with several, AWS names one. That it was
 /// the one on the tag is what the control session, which differs in nothing else, is for.
-fn outcome<T, E>(name: &str, answer: Result<T, SdkError<E, HttpResponse>>) -> CallOutcome
+pub(crate) fn outcome<T, E>(name: &str, answer: Result<T, SdkError<E, HttpResponse>>) -> CallOutcome
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

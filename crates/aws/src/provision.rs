@@ -8,6 +8,7 @@
 //! [`relaxations`] so that what is shown on a stand-in isn't taken for more than it is.
 //! Afterwards every property that the file asks for is read back.
 
+mod accounts;
 mod effect;
 mod relax;
 mod template;
@@ -21,6 +22,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::types::{Capability, Parameter, StackStatus};
 use tokio::time::Instant;
+
+pub use accounts::{Accounts, BROKER_ACCOUNT_ID, LOGGING_ACCOUNT_ID, Plan, TARGET_ACCOUNT_ID, stand_in};
 
 use effect::Account;
 use template::{Stack, Template};

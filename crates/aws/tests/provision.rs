@@ -3,92 +3,31 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::collections::BTreeMap;
-use std::env;
-use std::fs::{self, File};
-use std::future::Future;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+#[path = "../../../tests/support/stand_in.rs"]
+mod stand_in;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use std::collections::BTreeMap;
+use std::fs;
+use std::future::Future;
+use std::path::PathBuf;
+
+use aws_config::SdkConfig;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
-use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Tag;
-use halligan_aws::provision::{self, BREAK_GLASS_ROLE, BROKER, LOGGING_ACCOUNT, ProvisionError, TARGET_ACCOUNT};
+use halligan_aws::StaticCredentials;
+use halligan_aws::provision::{
+    self, Accounts, BROKER_ACCOUNT_ID as BROKER_ACCOUNT, LOGGING_ACCOUNT, LOGGING_ACCOUNT_ID as LOGGING, Plan,
+    ProvisionError, TARGET_ACCOUNT_ID as TARGET,
+};
 use serde_json::json;
 
-const BROKER_ACCOUNT: &str = "111111111111";
-const TARGET: &str = "222222222222";
-const LOGGING: &str = "333333333333";
+use crate::stand_in::StandIn;
+
 const EXTERNAL_ID: &str = "an-external-id-of-the-tests";
 const ARCHIVE: &str = "halligan-archive";
 const GRANT: &str = "halligan:grant";
 const INCIDENT: &str = "halligan:incident";
-
-/// ministack, up until this is dropped.
-struct StandIn {
-    child: Child,
-    directory: PathBuf,
-    port: u16,
-}
-
-impl StandIn {
-    async fn start() -> Self {
-        let command = env::var("HALLIGAN_MINISTACK").expect("set HALLIGAN_MINISTACK or run tests/run");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let directory = env::temp_dir().join(format!("halligan-provision-{}-{port}", std::process::id()));
-        fs::create_dir(&directory).unwrap();
-        let log = File::create(directory.join("log")).unwrap();
-        let child = Command::new("sh")
-            .args(["-c", &format!("exec {command}")])
-            .current_dir(&directory)
-            .envs([("AUTH", "true"), ("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string())])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut stand_in = Self { child, directory, port };
-        let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let exited = stand_in.child.try_wait().unwrap();
-            assert!(exited.is_none() && started.elapsed() < Duration::from_secs(60), "{}", stand_in.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        stand_in
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("log")).unwrap()
-    }
-
-    /// The configuration of whoever holds these credentials.
-    fn sdk(&self, credentials: Credentials) -> SdkConfig {
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(format!("http://127.0.0.1:{}", self.port))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .retry_config(aws_config::retry::RetryConfig::disabled())
-            .build()
-    }
-
-    /// The stand-in takes an account's number for the access key of its root.
-    fn root(&self, account: &str) -> SdkConfig {
-        self.sdk(Credentials::new(account, "test", None, None, "test"))
-    }
-}
-
-impl Drop for StandIn {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.directory);
-    }
-}
 
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -108,17 +47,11 @@ fn error_chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn deploy(sdk: &SdkConfig, stack: &str, template: &str, pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    match provision::deploy(sdk, stack, template, &parameters(pairs)).await {
-        Ok(outputs) => outputs,
-        Err(error) => panic!("{stack}: {}", error_chain(&error)),
-    }
-}
-
 /// Everything deployed, as the manual says and in its order.
 struct World {
-    stand_in: StandIn,
+    accounts: Accounts,
     broker: SdkConfig,
+    _stand_in: StandIn,
 }
 
 impl World {
@@ -129,36 +62,23 @@ impl World {
     /// With parameters of the target account's own.
     async fn with(target: &[(&str, &str)]) -> Self {
         let stand_in = StandIn::start().await;
-        let broker_root = stand_in.root(BROKER_ACCOUNT);
-        let outputs = deploy(
-            &broker_root,
-            "broker",
-            BROKER,
-            &[
-                ("BreakGlassRoleArns", &role_arn(TARGET, "halligan-break-glass")),
-                ("RevokerRoleArns", &role_arn(TARGET, "halligan-revoker")),
-                ("LogWriterRoleArns", &role_arn(LOGGING, "halligan-log-writer")),
-                ("LogReaderRoleArns", &role_arn(LOGGING, "halligan-log-reader")),
-                ("TrustedPrincipalArn", &format!("arn:aws:iam::{BROKER_ACCOUNT}:root")),
-            ],
-        )
-        .await;
-        let trust = [("BrokerRoleArn", outputs["BrokerRoleArn"].as_str()), ("ExternalId", EXTERNAL_ID)];
-        let target_root = stand_in.root(TARGET);
-        deploy(&target_root, "target", TARGET_ACCOUNT, &[&trust, target].concat()).await;
-        let outputs = deploy(&target_root, "role", BREAK_GLASS_ROLE, &trust).await;
-        assert_eq!(outputs["RoleArn"], role_arn(TARGET, "halligan-break-glass"));
-        let archive = [("BucketName", ARCHIVE), ("RetentionDays", "1")];
-        deploy(&stand_in.root(LOGGING), "log", LOGGING_ACCOUNT, &[&trust[..], &archive].concat()).await;
-
-        let broker = Entry::of(&role_arn(BROKER_ACCOUNT, "halligan-broker"));
-        let broker = stand_in.sdk(broker.enter(&broker_root).await.unwrap());
-        Self { stand_in, broker }
+        let plan = Plan {
+            region: "us-east-1".to_owned(),
+            external_id: EXTERNAL_ID.to_owned(),
+            target: parameters(target),
+            ..Plan::default()
+        };
+        let accounts = match provision::stand_in(&stand_in.url(), &plan).await {
+            Ok(accounts) => accounts,
+            Err(error) => panic!("{}", error_chain(&error)),
+        };
+        let broker = accounts.sdk(&accounts.become_broker().await.unwrap());
+        Self { accounts, broker, _stand_in: stand_in }
     }
 
     /// The configuration of a session that the broker opens.
     async fn session(&self, entry: &Entry) -> SdkConfig {
-        self.stand_in.sdk(entry.enter(&self.broker).await.unwrap())
+        self.accounts.sdk(&entry.enter(&self.broker).await.unwrap())
     }
 }
 
@@ -190,7 +110,7 @@ impl Entry {
         }
     }
 
-    async fn enter(&self, sdk: &SdkConfig) -> Result<Credentials, String> {
+    async fn enter(&self, sdk: &SdkConfig) -> Result<StaticCredentials, String> {
         let tag = |&(key, value): &(&str, &str)| Tag::builder().key(key).value(value).build().unwrap();
         let keys = self.tags.iter().map(|&(key, _)| key.to_owned()).collect();
         let answer = aws_sdk_sts::Client::new(sdk)
@@ -206,13 +126,11 @@ impl Entry {
             .await
             .map_err(|error| verdict(&error).to_owned())?;
         let found = answer.credentials().unwrap();
-        Ok(Credentials::new(
-            found.access_key_id(),
-            found.secret_access_key(),
-            Some(found.session_token().to_owned()),
-            None,
-            "test",
-        ))
+        Ok(StaticCredentials {
+            access_key_id: found.access_key_id().to_owned(),
+            secret_access_key: found.secret_access_key().to_owned().into(),
+            session_token: Some(found.session_token().to_owned().into()),
+        })
     }
 }
 
@@ -272,7 +190,7 @@ async fn a_break_glass_role_is_entered_with_all_that_the_trust_policy_demands() 
     for (name, entry) in refused {
         assert_eq!(entry.enter(&world.broker).await.unwrap_err(), "denied", "{name}");
     }
-    let another = world.stand_in.root(BROKER_ACCOUNT);
+    let another = world.accounts.root(BROKER_ACCOUNT);
     assert_eq!(full.enter(&another).await.unwrap_err(), "denied", "not the broker's role");
 
     // The gaps of the stand-in: on AWS this is refused, see docs/aws-verification.md.
@@ -335,7 +253,7 @@ async fn the_lists_of_the_target_account_give_back_what_they_name_and_no_more() 
         ("ProtectedArns", "arn:aws:s3:::trail*"),
     ])
     .await;
-    let root = world.stand_in.root(TARGET);
+    let root = world.accounts.root(TARGET);
     let anyone = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}});
     for role in ["listed", "unlisted"] {
         iam(&root).create_role().role_name(role).assume_role_policy_document(anyone.to_string()).send().await.unwrap();
@@ -360,12 +278,12 @@ async fn the_lists_of_the_target_account_give_back_what_they_name_and_no_more() 
 #[tokio::test]
 async fn without_a_grant_the_role_is_useless() {
     let world = World::new().await;
-    let root = world.stand_in.root(TARGET);
+    let root = world.accounts.root(TARGET);
     // Somebody with IAM rights opens another way into the role.
     let anyone = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}});
     let role = "halligan-break-glass";
     iam(&root).update_assume_role_policy().role_name(role).policy_document(anyone.to_string()).send().await.unwrap();
-    let sdk = world.stand_in.sdk(Entry::of(&role_arn(TARGET, role)).enter(&root).await.unwrap());
+    let sdk = world.accounts.sdk(&Entry::of(&role_arn(TARGET, role)).enter(&root).await.unwrap());
     expect! {
         "S3": s3(&sdk).list_buckets().send() => "denied explicitly";
         "IAM": iam(&sdk).get_role().role_name(role).send() => "denied explicitly";
@@ -377,7 +295,7 @@ async fn without_a_grant_the_role_is_useless() {
 #[tokio::test]
 async fn the_revoker_ends_one_grant_and_reaches_no_other_role() {
     let world = World::new().await;
-    let root = world.stand_in.root(TARGET);
+    let root = world.accounts.root(TARGET);
     iam(&root).create_role().role_name("other").assume_role_policy_document("{}").send().await.unwrap();
     let revoker = role_arn(TARGET, "halligan-revoker");
     assert_eq!(Entry::of(&revoker).enter(&world.broker).await.unwrap_err(), "denied", "no external id");
@@ -440,7 +358,7 @@ async fn the_archive_is_written_once_and_gives_nothing_up() {
     assert_eq!(kept.retention().unwrap().mode(), Some(&ObjectLockRetentionMode::Compliance));
 
     // An administrator of the logging account; and its root, whom bucket policies don't bind.
-    let root = world.stand_in.root(LOGGING);
+    let root = world.accounts.root(LOGGING);
     let admin = administrator(&world, &root).await;
     let version = versions[0].version_id().unwrap();
     let key = versions[0].key().unwrap();
@@ -461,13 +379,17 @@ async fn administrator(world: &World, root: &SdkConfig) -> SdkConfig {
     iam.put_user_policy().user_name("carol").policy_name("all").policy_document(ALLOW_ALL).send().await.unwrap();
     let key = iam.create_access_key().user_name("carol").send().await.unwrap();
     let key = key.access_key().unwrap();
-    world.stand_in.sdk(Credentials::new(key.access_key_id(), key.secret_access_key(), None, None, "test"))
+    world.accounts.sdk(&StaticCredentials {
+        access_key_id: key.access_key_id().to_owned(),
+        secret_access_key: key.secret_access_key().to_owned().into(),
+        session_token: None,
+    })
 }
 
 #[tokio::test]
 async fn the_broker_may_assume_its_roles_and_nothing_else() {
     let world = World::new().await;
-    let root = world.stand_in.root(TARGET);
+    let root = world.accounts.root(TARGET);
     let trust = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",
         "Principal": {"AWS": role_arn(BROKER_ACCOUNT, "halligan-broker")}}});
     iam(&root).create_role().role_name("other").assume_role_policy_document(trust.to_string()).send().await.unwrap();
@@ -484,7 +406,7 @@ async fn the_broker_may_assume_its_roles_and_nothing_else() {
 #[tokio::test]
 async fn what_goes_wrong_is_named() {
     let stand_in = StandIn::start().await;
-    let sdk = stand_in.root(LOGGING);
+    let sdk = Accounts::planned(&stand_in.url(), &Plan::default()).root(LOGGING);
     let archive = [
         ("BucketName", ARCHIVE),
         ("BrokerRoleArn", "arn:aws:iam::111111111111:role/halligan-broker"),

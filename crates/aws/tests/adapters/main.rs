@@ -7,8 +7,10 @@ mod console;
 mod mint;
 mod offset;
 mod probe;
+#[path = "../../../../tests/support/proxy.rs"]
 mod proxy;
 mod revoker;
 mod secrets;
-mod standin;
+#[path = "../../../../tests/support/stand_in.rs"]
+mod stand_in;
 mod world;

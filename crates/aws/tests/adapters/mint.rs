@@ -55,7 +55,7 @@ async fn everything_that_aws_records_is_asked_for() {
     Tags.member.2.Value=file:INC-219
     TransitiveTagKeys.member.1=halligan:grant
     TransitiveTagKeys.member.2=halligan:incident
-    ExternalId=an-external-id-of-the-tests
+    ExternalId=stand-in-external-id
     SourceIdentity=alice-0db8d1fd53e1
     ");
     let policy = seen[0].field("Policy").unwrap();

@@ -1,14 +1,12 @@
 //! A target account with a break-glass role and its revoker, the broker's role,
 //! and the adapters connected to them with its credentials, through the proxy.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sts::config::{Credentials as SdkCredentials, SharedCredentialsProvider};
-use halligan_aws::provision::{self, BREAK_GLASS_ROLE, BROKER, TARGET_ACCOUNT};
+use aws_config::SdkConfig;
+use halligan_aws::provision::{self, Accounts, Plan};
 use halligan_aws::{Aws, Limits, Settings, StaticCredentials};
 use halligan_core::catalogue::{Role, RoleArn};
 use halligan_core::floor_second;
@@ -21,12 +19,9 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 
 use crate::proxy::Proxy;
-use crate::standin::StandIn;
+use crate::stand_in::StandIn;
 
 pub const REGION: &str = "eu-central-1";
-const BROKER_ACCOUNT: &str = "111111111111";
-const TARGET: &str = "222222222222";
-const EXTERNAL_ID: &str = "an-external-id-of-the-tests";
 
 /// The machine's clock, moved by the test.
 #[derive(Default)]
@@ -54,7 +49,8 @@ pub struct World {
     pub role: Role,
     /// The broker's own, which no error may show.
     pub broker: StaticCredentials,
-    stand_in: StandIn,
+    accounts: Accounts,
+    _stand_in: StandIn,
 }
 
 /// Short: a test that waits for a limit waits for all of it.
@@ -68,9 +64,11 @@ pub fn limits() -> Limits {
 
 impl World {
     pub async fn new() -> Self {
-        let stand_in = StandIn::start();
+        let stand_in = StandIn::start().await;
         let proxy = Proxy::start(stand_in.port).await;
-        let broker = provision(stand_in.port).await;
+        let plan = Plan { region: REGION.to_owned(), ..Plan::default() };
+        let accounts = provision::stand_in(&stand_in.url(), &plan).await.unwrap();
+        let broker = accounts.become_broker().await.unwrap();
         let clock = Arc::<TestClock>::default();
         let settings = Settings {
             endpoint_url: Some(proxy.url()),
@@ -79,19 +77,16 @@ impl World {
             ..Settings::in_region(REGION)
         };
         let aws = Aws::connect(&settings, Arc::clone(&clock) as Arc<dyn Clock>).await;
-        Self { proxy, clock, aws, role: role(), broker, stand_in }
+        Self { proxy, clock, aws, role: role(&accounts), broker, accounts, _stand_in: stand_in }
     }
 
     /// Whoever holds these credentials, not through the proxy.
     pub fn holder(&self, credentials: &Credentials) -> SdkConfig {
-        let keys = SdkCredentials::new(
-            &credentials.access_key_id,
-            credentials.secret_access_key.expose_secret(),
-            Some(credentials.session_token.expose_secret().to_owned()),
-            None,
-            "minted",
-        );
-        sdk(self.stand_in.port, keys)
+        self.accounts.sdk(&StaticCredentials {
+            access_key_id: credentials.access_key_id.clone(),
+            secret_access_key: credentials.secret_access_key.clone(),
+            session_token: Some(credentials.session_token.clone()),
+        })
     }
 
     pub fn now(&self) -> Timestamp {
@@ -159,57 +154,13 @@ pub fn text(error: &MintError) -> &str {
     }
 }
 
-fn role() -> Role {
-    let arn = |name: &str| RoleArn::try_from(format!("arn:aws:iam::{TARGET}:role/{name}")).unwrap();
+fn role(accounts: &Accounts) -> Role {
+    let arn = |arn: &String| RoleArn::try_from(arn.clone()).unwrap();
     Role {
-        arn: arn("halligan-break-glass"),
-        revoker: arn("halligan-revoker"),
-        external_id: EXTERNAL_ID.to_owned(),
+        arn: arn(&accounts.roles[0]),
+        revoker: arn(&accounts.revoker),
+        external_id: accounts.external_id.clone(),
         regions: vec![REGION.to_owned()],
         ..fixtures::role("prod-admin")
-    }
-}
-
-fn sdk(port: u16, credentials: SdkCredentials) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new(REGION))
-        .endpoint_url(format!("http://127.0.0.1:{port}"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .retry_config(aws_config::retry::RetryConfig::disabled())
-        .build()
-}
-
-/// The stand-in takes an account's number for the access key of its root.
-fn root(port: u16, account: &str) -> SdkConfig {
-    sdk(port, SdkCredentials::new(account, "test", None, None, "test"))
-}
-
-/// The documents of `deploy/aws/`, and the broker's credentials.
-async fn provision(port: u16) -> StaticCredentials {
-    let arn = |account: &str, name: &str| format!("arn:aws:iam::{account}:role/{name}");
-    let broker = arn(BROKER_ACCOUNT, "halligan-broker");
-    let deploy = async |account: &str, stack: &str, template: &str, pairs: &[(&str, &str)]| {
-        let parameters: BTreeMap<String, String> =
-            pairs.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-        provision::deploy(&root(port, account), stack, template, &parameters).await.unwrap();
-    };
-    let names = [
-        ("BreakGlassRoleArns", arn(TARGET, "halligan-break-glass")),
-        ("RevokerRoleArns", arn(TARGET, "halligan-revoker")),
-        ("TrustedPrincipalArn", format!("arn:aws:iam::{BROKER_ACCOUNT}:root")),
-    ];
-    deploy(BROKER_ACCOUNT, "broker", BROKER, &names.each_ref().map(|(key, value)| (*key, value.as_str()))).await;
-    let target = [("BrokerRoleArn", broker.as_str()), ("ExternalId", EXTERNAL_ID)];
-    deploy(TARGET, "target", TARGET_ACCOUNT, &target).await;
-    deploy(TARGET, "break-glass", BREAK_GLASS_ROLE, &target).await;
-
-    let sts = aws_sdk_sts::Client::new(&root(port, BROKER_ACCOUNT));
-    let answer = sts.assume_role().role_arn(broker).role_session_name("broker").send().await.unwrap();
-    let keys = answer.credentials.unwrap();
-    StaticCredentials {
-        access_key_id: keys.access_key_id,
-        secret_access_key: keys.secret_access_key.into(),
-        session_token: Some(keys.session_token.into()),
     }
 }

@@ -1,10 +1,11 @@
-//! A proxy between the adapters and the stand-in: it remembers what was asked and
-//! makes trouble where it is told to.
+//! A proxy before the stand-in of AWS: it remembers what was asked, and makes
+//! trouble where it is told to.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use aws_smithy_types::date_time::Format;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use reqwest::{Method, StatusCode, Url};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -146,9 +147,9 @@ async fn serve(mut stream: TcpStream, upstream: u16, state: Arc<State>) {
             Some(Trouble::Date(seconds)) => {
                 let mut answer = forward(&http, upstream, method, &seen).await;
                 let date = answer.headers.get(DATE).expect("the stand-in writes a Date").to_str().unwrap();
-                let theirs = aws_smithy_types::DateTime::from_str(date, Format::HttpDate).unwrap();
-                let moved =
-                    aws_smithy_types::DateTime::from_secs(theirs.secs() + seconds).fmt(Format::HttpDate).unwrap();
+                let theirs: Timestamp = jiff::fmt::rfc2822::parse(date).unwrap().timestamp();
+                let moved = theirs + SignedDuration::from_secs(seconds);
+                let moved = DateTimePrinter::new().timestamp_to_rfc9110_string(&moved).unwrap();
                 answer.headers.insert(DATE, HeaderValue::from_str(&moved).unwrap());
                 answer
             }
