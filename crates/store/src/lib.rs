@@ -1,0 +1,29 @@
+//! The store over a database: a SQLite file, or PostgreSQL for replicas. One set
+//! of queries and migrations; what a port promises is in `halligan_engine::ports`,
+//! and one contract suite holds both databases and the fake to it.
+//!
+//! A row is decoded into what the domain allows or fails with its table, column
+//! and key: the columns beside a body are copies for queries, and are compared
+//! with it on every read.
+//!
+//! Locks are always taken in the order of [`GrantStore::commit`]: the grant, its
+//! idempotency key, work by its key, and the head of the entries last. A
+//! transaction that follows it never waits for one that waits for it.
+//!
+//! [`GrantStore::commit`]: halligan_engine::ports::GrantStore::commit
+
+mod commit;
+mod entries;
+mod fields;
+mod grant_row;
+mod grants;
+mod idempotency;
+mod instants;
+mod leases;
+mod migrations;
+mod open;
+mod roles;
+mod work;
+mod writing;
+
+pub use open::{Database, OpenError, migrate};

@@ -1,0 +1,110 @@
+//! Migrations: on tables with rows in them, twice, and by several at once.
+
+use halligan_engine::fakes::fixtures::{self, Asking, at, role_id};
+use halligan_engine::ports::{GrantStore, LogQueue, RoleLedger, Version, WorkQueue};
+use halligan_store::{Database, OpenError, migrate};
+use sqlx::Connection;
+
+use crate::places::{Place, Store, happened, properties};
+
+properties!(
+    Place: each_migration_runs_on_tables_with_rows,
+    opening_again_changes_nothing,
+    several_may_open_an_empty_database_at_once,
+    a_newer_database_is_served,
+    an_edited_migration_is_refused,
+);
+
+/// The tables fill as they appear, with rows as this program writes them.
+async fn each_migration_runs_on_tables_with_rows(place: Place) {
+    let grant = Asking::new(1).grant();
+    let request = &grant.request;
+
+    migrate(&place.url, 1).await.unwrap();
+    let mut sql = place.sql().await;
+    let insert = sqlx::query("INSERT INTO grants VALUES ($1, 7, 'pending', 'aws-role', $2, $3, $4, $5, $6, NULL, $7)");
+    let insert = insert.bind(request.id.to_string()).bind(request.target.id.as_str());
+    let insert = insert.bind(request.incident.provider.as_str()).bind(request.incident.id.as_str());
+    let insert = insert.bind(request.requester.person.as_str()).bind(grant.next_deadline().unwrap().as_millisecond());
+    insert.bind(serde_json::to_string(&grant).unwrap()).execute(&mut sql).await.unwrap();
+
+    migrate(&place.url, 2).await.unwrap();
+    let sealed = fixtures::draft(&grant, happened(), 5).seal(at(3));
+    let insert = sqlx::query("INSERT INTO entries VALUES (1, $1, $2, $3, NULL)").bind(sealed.entry.id.to_string());
+    let insert = insert.bind(request.id.to_string()).bind(serde_json::to_string(&sealed.entry).unwrap());
+    insert.execute(&mut sql).await.unwrap();
+    let head = sqlx::query("UPDATE entries_head SET position = 1, time_ns = $1");
+    head.bind(i64::try_from(at(3).as_nanosecond()).unwrap()).execute(&mut sql).await.unwrap();
+
+    migrate(&place.url, 3).await.unwrap();
+    let insert = "INSERT INTO work VALUES ('enforce', 'aws-role', 'prod-admin', 4, 2, 1000)";
+    sqlx::query(insert).execute(&mut sql).await.unwrap();
+
+    migrate(&place.url, 4).await.unwrap();
+    let insert = sqlx::query("INSERT INTO roles VALUES ('prod-admin', $1)");
+    insert.bind(r#"{"generation":3,"document":null,"adopted":{},"adopted_cut":null}"#).execute(&mut sql).await.unwrap();
+    sql.close().await.unwrap();
+
+    let database = place.open().await;
+    let found = database.grant(request.id).await.unwrap().unwrap();
+    assert_eq!((&found.grant, found.version), (&grant, Version(7)));
+    assert_eq!(database.timeline(request.id).await.unwrap()[0].sealed, sealed);
+    let work = database.due(at(0)).await.unwrap();
+    assert_eq!((work[0].ask, work[0].attempts), (4, 2));
+    assert_eq!(database.record(&role_id("prod-admin")).await.unwrap().generation.0, 3);
+    // And life goes on: after the entries that there were, and not before their time.
+    let store = Store::over(database);
+    store.put(&Asking::new(1).active(), Some(Version(7))).await.unwrap();
+    assert_eq!(store.note(&grant, &[6], at(0)).await.unwrap().position, Some(2));
+    assert_eq!(store.entries().await[1].sealed.entry.time, at(3));
+}
+
+async fn opening_again_changes_nothing(place: Place) {
+    let first = place.open().await;
+    let grant = Asking::new(1).grant();
+    let store = Store::over(first.clone());
+    store.put(&grant, None).await.unwrap();
+    store.note(&grant, &[1], at(0)).await.unwrap();
+    // Beside the first, and after it.
+    for close in [true, false] {
+        let again = place.open().await;
+        assert_eq!(again.grant(grant.request.id).await.unwrap().unwrap().grant, grant);
+        assert_eq!(again.unpublished(10).await.unwrap().len(), 1);
+        if close {
+            first.close().await;
+        }
+    }
+}
+
+async fn several_may_open_an_empty_database_at_once(place: Place) {
+    let opening = (0..6).map(|_| {
+        let url = place.url.clone();
+        tokio::spawn(async move { Database::open(&url).await })
+    });
+    for opening in opening.collect::<Vec<_>>() {
+        opening.await.unwrap().unwrap().ping().await.unwrap();
+    }
+    let head = "UPDATE entries_head SET single = single";
+    assert_eq!(place.tamper(head).await, 1, "a migration ran twice");
+}
+
+/// A replica of the release before restarts in the middle of an upgrade.
+async fn a_newer_database_is_served(place: Place) {
+    place.open().await.close().await;
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         SELECT 9999, 'later', success, checksum, execution_time FROM _sqlx_migrations WHERE version = 1";
+    assert_eq!(place.tamper(later).await, 1);
+    place.tamper("ALTER TABLE grants ADD COLUMN later BIGINT").await;
+    let store = Store::over(place.open().await);
+    let grant = Asking::new(1).grant();
+    store.put(&grant, None).await.unwrap();
+    assert_eq!(store.grants.grant(grant.request.id).await.unwrap().unwrap().grant, grant);
+}
+
+async fn an_edited_migration_is_refused(place: Place) {
+    place.open().await.close().await;
+    let edit = "UPDATE _sqlx_migrations SET checksum = (SELECT checksum FROM _sqlx_migrations WHERE version = 2) WHERE version = 1";
+    assert_eq!(place.tamper(edit).await, 1);
+    let refused = Database::open(&place.url).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Migration(_)), "{refused:?}");
+}
