@@ -58,7 +58,9 @@ pub struct Change {
     pub entries: Vec<Draft>,
     /// Work that this leaves behind, due at once.
     pub effects: Vec<Effect>,
-    /// The idempotency key that this change answers: completed with the grant.
+    /// The idempotency key that this change answers: completed with the grant, once.
+    /// A key that isn't begun, or is answered already, is a [`StoreError::Conflict`]:
+    /// another try was first, or this one was given up. Without a grant it is passed over.
     pub answers: Option<IdempotencyKey>,
 }
 
@@ -100,7 +102,7 @@ pub struct Page {
 pub struct DueGrant {
     /// The grant.
     pub id: GrantId,
-    /// When ([`Grant::next_deadline`]).
+    /// When ([`Grant::next_deadline`]): never early, and less than a millisecond late.
     pub due_at: Timestamp,
 }
 
@@ -121,7 +123,9 @@ pub trait GrantStore: Send + Sync {
     async fn enforceable(&self, role: &RoleId, now: Timestamp) -> Result<Vec<Versioned>, StoreError>;
 
     /// Does all of `change` in one durable transaction, or none of it. Entries
-    /// get consecutive positions in commit order, and times that never go back.
+    /// get consecutive positions in commit order, and times that never go back. An
+    /// entry whose id is there already is a [`StoreError::Conflict`], as is a version
+    /// that has moved on: a commit that may have happened can be tried again.
     async fn commit(&self, change: Change, now: Timestamp) -> Result<Committed, StoreError>;
 }
 
@@ -140,7 +144,8 @@ pub trait LogQueue: Send + Sync {
     /// Entries that have not been published, in order, at most `limit`.
     async fn unpublished(&self, limit: u32) -> Result<Vec<QueuedEntry>, StoreError>;
 
-    /// Everything up to `position` is durable at the sinks.
+    /// Everything up to `position` is durable at the sinks. It never moves back, nor
+    /// past the last entry.
     async fn mark_published(&self, position: u64) -> Result<(), StoreError>;
 
     /// Up to which position everything is durable; 0 before the first.
@@ -174,10 +179,12 @@ pub trait WorkQueue: Send + Sync {
     /// It is done, unless it was asked for again after `effort` was read.
     async fn complete(&self, effort: &Effort) -> Result<(), StoreError>;
 
-    /// It failed; it is due again at `again_at`.
+    /// It failed; it is due again at `again_at`, never sooner. Asked for again after
+    /// `effort` was read, it stays due.
     async fn postpone(&self, effort: &Effort, again_at: Timestamp) -> Result<(), StoreError>;
 
-    /// It is to be done at `due_at`, or sooner if it was to be sooner.
+    /// It is to be done at `due_at`, or sooner if it was to be sooner. That is an ask:
+    /// whoever does it now completes first, and schedules what comes next then.
     async fn schedule(&self, effect: &Effect, due_at: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -229,8 +236,8 @@ pub trait RoleLedger: Send + Sync {
     /// The record of a role; a role never written to has an empty one.
     async fn record(&self, role: &RoleId) -> Result<RoleRecord, StoreError>;
 
-    /// Replaces it, with entries, in one transaction, if `lease` is still held.
-    /// [`StoreError::Conflict`] if it isn't.
+    /// Replaces it, with entries, in one transaction, if `lease` is still held at
+    /// `now`. [`StoreError::Conflict`] if it was lost, given back, or is over.
     async fn save(
         &self,
         role: &RoleId,
@@ -278,7 +285,8 @@ impl Idempotency {
 /// The answers of calls with an idempotency key.
 #[async_trait]
 pub trait IdempotencyStore: Send + Sync {
-    /// Takes the key for this call, or says what is known of it.
+    /// Takes the key for this call, or says what is known of it. Of two at once one
+    /// is [`Begun::Fresh`]; a call in flight for [`Idempotency::IN_FLIGHT`] is taken over.
     async fn begin(&self, key: &IdempotencyKey, body_sha256: &str, now: Timestamp) -> Result<Begun, StoreError>;
 
     /// The call came to nothing: the key is free again. An answer that was
