@@ -127,10 +127,11 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
             Err(rejection) => {
                 let text = printable(&rejection.body_text(), DETAIL_CHARACTERS_MAX);
                 let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
-                let field = field_of(text, "");
+                // `limit: invalid digit …`: the parameter stands first, where the parser knows it.
+                let first = text.split_once(": ").map(|(name, _)| name).filter(|name| !name.contains(' '));
+                let field = first.map_or_else(|| field_of(text, ""), str::to_owned);
                 let problem = ApiProblem::new(ProblemKind::Invalid, format!("the query can't be read: {text}"));
-                Err(refused(app, parts, problem.in_field(if field.is_empty() { "query".to_owned() } else { field }))
-                    .await)
+                Err(refused(app, parts, problem.in_field(field)).await)
             }
         }
     }
@@ -245,16 +246,13 @@ fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiProble
     }
 }
 
-/// The field that a parser's message is about. A missing field has no path of
-/// its own: the message has its name.
+/// The field that a parser's message is about. What is unknown or of another type is where
+/// the parser stopped; what is missing or there twice is not, and the message names it.
 fn field_of(text: &str, path: &str) -> String {
-    let quoted =
-        |before: &str| text.split_once(before).and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name);
-    let named = quoted("missing field `").or_else(|| quoted("unknown field `")).or_else(|| quoted("duplicate field `"));
-    let last = path.rsplit('.').next().unwrap_or(path);
-    match named {
+    let after = |before: &str| text.split_once(before).and_then(|(_, rest)| rest.split_once('`')).map(|(name, _)| name);
+    match after("missing field `").or_else(|| after("duplicate field `")) {
         Some(name) if path.is_empty() => name.to_owned(),
-        Some(name) if name != last => format!("{path}.{name}"),
-        Some(_) | None => path.to_owned(),
+        Some(name) => format!("{path}.{name}"),
+        None => path.to_owned(),
     }
 }

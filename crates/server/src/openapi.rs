@@ -25,6 +25,17 @@ pub(crate) struct IdempotencyKeyParam {
     idempotency_key: Option<String>,
 }
 
+/// Taken where a call can be sent again without one.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "a description: the header is read in `call`")]
+pub(crate) struct NeedlessKeyParam {
+    /// 1 to 128 visible ASCII characters. Taken and not needed: what is ended stays ended, and the
+    /// same call sent again ends what has become active meanwhile, rather than repeat an answer.
+    #[param(rename = "Idempotency-Key", required = false, max_length = 128, example = "5f2c1a9e")]
+    idempotency_key: Option<String>,
+}
+
 macro_rules! refusals {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $status:literal, $description:literal;)* }) => {
         $(#[$doc])*
@@ -114,6 +125,7 @@ impl Modify for Bearer {
         description = "Just-in-time privileged access to AWS: ask, have a second person acknowledge, use, and it is over on the second.\n\nEvery refusal is `application/problem+json` with a stable `type`. Times are UTC instants of RFC 3339, durations whole seconds.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    components(schemas(ProblemView)),
     modifiers(&Bearer),
     security(("bearer" = [])),
     tags(

@@ -5,7 +5,6 @@
 //! answers with a bare error status.
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -21,7 +20,10 @@ pub const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A refusal on its way out.
 #[derive(Debug, Clone)]
-pub struct ApiProblem {
+pub struct ApiProblem(Box<Refusal>);
+
+#[derive(Debug, Clone)]
+struct Refusal {
     problem: Problem,
     status: StatusCode,
     /// Where the engine's names of fields don't reach.
@@ -31,7 +33,7 @@ pub struct ApiProblem {
 
 impl From<Problem> for ApiProblem {
     fn from(problem: Problem) -> Self {
-        Self { status: status(problem.kind), problem, field: None, challenge: None }
+        Self(Box::new(Refusal { status: status(problem.kind), problem, field: None, challenge: None }))
     }
 }
 
@@ -43,35 +45,36 @@ impl ApiProblem {
 
     /// About this field, header or parameter.
     pub(crate) fn in_field(mut self, field: impl Into<String>) -> Self {
-        self.field = Some(field.into());
+        self.0.field = Some(field.into());
         self
     }
 
     /// With a narrower status than its kind has.
-    pub(crate) const fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = status;
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.status = status;
         self
     }
 
     /// With the header that says how to authenticate.
     pub(crate) fn with_challenge(mut self, challenge: Option<String>) -> Self {
-        self.challenge = challenge;
+        self.0.challenge = challenge;
         self
     }
 
     /// What the engine records of it.
-    pub(crate) const fn problem(&self) -> &Problem {
-        &self.problem
+    pub(crate) fn problem(&self) -> &Problem {
+        &self.0.problem
     }
 
     fn view(&self, id: Option<&RequestId>) -> ProblemView {
-        let Problem { kind, detail, field, unmet, retry_after_seconds } = &self.problem;
+        let Refusal { problem, status, field: narrower, challenge: _ } = &*self.0;
+        let Problem { kind, detail, field, unmet, retry_after_seconds } = problem;
         ProblemView {
             kind: format!("{}{}", ProblemView::TYPE_PREFIX, kind.slug()),
             title: kind.title().to_owned(),
-            status: self.status.as_u16(),
+            status: status.as_u16(),
             detail: detail.clone(),
-            field: self.field.clone().or_else(|| field.map(str::to_owned)),
+            field: narrower.clone().or_else(|| field.map(str::to_owned)),
             unmet: unmet.clone(),
             retry_after_seconds: *retry_after_seconds,
             instance: id.map(|RequestId(id)| format!("urn:uuid:{id}")),
@@ -81,14 +84,7 @@ impl ApiProblem {
 
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
-        let headers = response.headers_mut();
-        if let Some(seconds) = self.problem.retry_after_seconds {
-            headers.insert(RETRY_AFTER, seconds.into());
-        }
-        if let Some(challenge) = self.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
-        }
+        let mut response = self.0.status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -104,13 +100,19 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         None if status.is_client_error() || status.is_server_error() => bare(status),
         None => return response,
     };
-    // What was answered before keeps its other headers: `Allow`, `WWW-Authenticate`.
+    // What was answered before keeps its other headers: `Allow`.
     let (mut parts, _) = response.into_parts();
-    parts.status = problem.status;
+    parts.status = problem.0.status;
     let (written, body) = Json(problem.view(id.as_ref())).into_response().into_parts();
     parts.headers.extend(written.headers);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
-    Response::from_parts(parts, Body::new(body))
+    if let Some(seconds) = problem.0.problem.retry_after_seconds {
+        parts.headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Some(challenge) = problem.0.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        parts.headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    Response::from_parts(parts, body)
 }
 
 /// A refusal by a part that knows only statuses: the router, the time-out.

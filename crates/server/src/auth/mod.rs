@@ -1,8 +1,8 @@
 //! Who calls: a bearer token, checked, and the person that its login is linked to.
 //!
 //! `jsonwebtoken` verifies signatures. Its defaults are lax (a leeway of a
-//! minute, `nbf` and the issuer unchecked), so nothing is left to them: see
-//! [`token`].
+//! minute, `nbf` and the issuer unchecked), so nothing is left to them: `token.rs`
+//! has the rules.
 
 mod bearer;
 mod issuer;

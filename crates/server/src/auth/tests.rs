@@ -169,8 +169,8 @@ fn signatures_that_prove_nothing_are_refused() {
     let raw = EncodingKey::from_secret(desk.people.public_key_raw());
     let confused_raw = jsonwebtoken::encode(&Header::new(jsonwebtoken::Algorithm::HS256), &claims(), &raw).unwrap();
     let (message, signature) = good.rsplit_once('.').unwrap();
-    let flipped =
-        if signature.starts_with('A') { format!("B{}", &signature[1..]) } else { format!("A{}", &signature[1..]) };
+    let first = if signature.starts_with('A') { 'B' } else { 'A' };
+    let flipped = format!("{first}{}", &signature[1..]);
     let machines = with(|claims| drop(claims.insert("iss".to_owned(), json!(MACHINES))));
     let elsewhere = with(|claims| drop(claims.insert("iss".to_owned(), json!("https://evil.example.com"))));
     let own =

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use halligan_engine::problem::Problem;
 
 use crate::App;
 use crate::openapi::NotReady;
@@ -31,6 +32,11 @@ pub(super) async fn alive() -> Json<StatusView> {
     responses((status = 200, description = "It can", body = StatusView), NotReady)
 )]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<StatusView>, ApiProblem> {
-    app.broker().ready().await?;
+    if let Err(problem) = app.broker().ready().await {
+        tracing::warn!(%problem, "not ready");
+        // Its words may name paths and hosts, and this answer is for anybody.
+        let detail = "the broker can't do its work now: its operators' log says why";
+        return Err(Problem::new(problem.kind, detail).retry_after(5).into());
+    }
     Ok(Json(StatusView { status: "ok".to_owned() }))
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use halligan_engine::caller::Selection;
+use halligan_engine::caller::{Caller, Selection};
 
 use super::work::finished;
 use crate::App;
@@ -21,7 +21,7 @@ impl Body for RevocationBody {}
     post,
     path = "/revocations",
     tag = "grants",
-    params(crate::openapi::IdempotencyKeyParam),
+    params(crate::openapi::NeedlessKeyParam),
     request_body(content = RevocationBody, example = json!({"requester": "carol", "reason": "the laptop of carol was stolen"})),
     responses((status = 200, description = "The grants that were ended", body = RevokedGrants), CommandRefusals)
 )]
@@ -30,6 +30,9 @@ pub(super) async fn revoke_all(
     call: Call<RevocationBody>,
 ) -> Result<Json<RevokedGrants>, ApiProblem> {
     let Call { caller, body: RevocationBody { target, incident, requester, all, reason } } = call;
+    // A kept answer would be the wrong one here: pressed again, the button must end
+    // what is active now. A key keeps the answer of one grant, and these are many.
+    let caller = Caller { idempotency: None, ..caller };
     let which = Selection {
         target: target.map(|target| target.id),
         incident: incident.map(|incident| (incident.provider, incident.id)),
