@@ -74,7 +74,12 @@ pub fn sheet(grant: &GrantView, now: Timestamp, ui: Ui) -> String {
         sheet.line("containment", &contained(containment));
     }
     if grant.credentials_issued > 0 {
-        sheet.line("credentials", &format!("issued {} times", grant.credentials_issued));
+        let times = if grant.credentials_issued == 1 {
+            "once".to_owned()
+        } else {
+            format!("{} times", grant.credentials_issued)
+        };
+        sheet.line("credentials", &format!("issued {times}"));
     }
     sheet.line("request hash", &grant.request_hash);
     sheet.finish()

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
-use crate::client::credentials::{Issuer, fence_of};
+use crate::client::credentials::{Issuer, Tries, fence_of};
 use crate::client::failure::Failure;
 use crate::client::words;
 
@@ -57,7 +57,7 @@ async fn poll(
     loop {
         let Some(deadline) = deadline(&known) else { return Ok(known) };
         let mut trouble = String::new();
-        match issuer.grant(id).await {
+        match issuer.grant(id, Tries::One).await {
             Ok(grant) => known = grant,
             Err(failure) if failure.is_passing() && now() < deadline + GRACE => {
                 trouble = format!(" ({}; asking again)", words::inline(&failure.chain()));
@@ -100,7 +100,7 @@ mod tests {
 
     #[async_trait]
     impl Issuer for Answers {
-        async fn grant(&self, _: GrantId) -> Result<GrantView, Failure> {
+        async fn grant(&self, _: GrantId, _: Tries) -> Result<GrantView, Failure> {
             let mut answers = self.0.lock().unwrap();
             let answer = if answers.len() > 1 { answers.remove(0) } else { answers.first().unwrap().clone() };
             answer.map_err(problem)

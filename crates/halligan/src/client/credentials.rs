@@ -27,9 +27,18 @@ const WORTHWHILE: SignedDuration = SignedDuration::from_mins(1);
 #[async_trait]
 pub trait Issuer: Send + Sync {
     /// The grant as it is now.
-    async fn grant(&self, id: GrantId) -> Result<GrantView, Failure>;
+    async fn grant(&self, id: GrantId, tries: Tries) -> Result<GrantView, Failure>;
     /// New credentials, each time.
     async fn mint(&self, id: GrantId) -> Result<CredentialsView, Failure>;
+}
+
+/// How long a broker that can't be reached is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tries {
+    /// Whoever asks goes on without an answer, or asks again of their own.
+    One,
+    /// There is nothing to go on with.
+    Several,
 }
 
 /// Where warnings go.
@@ -65,7 +74,9 @@ impl Source {
     /// When the grant is over (what was kept is gone then), when the broker
     /// refuses, and when it can't be asked and nothing is kept.
     pub async fn current(&self) -> Result<CredentialsView, Failure> {
-        let grant = match self.issuer.grant(self.grant).await {
+        // An SDK may ask before each of its calls: with something to fall back on, it isn't kept waiting.
+        let tries = if self.kept().is_some() { Tries::One } else { Tries::Several };
+        let grant = match self.issuer.grant(self.grant, tries).await {
             Ok(grant) => grant,
             Err(failure) => return self.fall_back(failure),
         };

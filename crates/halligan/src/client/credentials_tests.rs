@@ -39,6 +39,7 @@ pub struct FakeIssuer {
     pub grant: StdMutex<GrantView>,
     pub failing: StdMutex<Option<u16>>,
     pub reads: AtomicUsize,
+    pub tries: StdMutex<Option<Tries>>,
     pub mints: AtomicUsize,
 }
 
@@ -50,6 +51,7 @@ impl FakeIssuer {
             grant: StdMutex::new(grant),
             failing: StdMutex::default(),
             reads: AtomicUsize::default(),
+            tries: StdMutex::default(),
             mints: AtomicUsize::default(),
         })
     }
@@ -111,8 +113,9 @@ pub fn id() -> GrantId {
 
 #[async_trait]
 impl Issuer for FakeIssuer {
-    async fn grant(&self, _: GrantId) -> Result<GrantView, Failure> {
+    async fn grant(&self, _: GrantId, tries: Tries) -> Result<GrantView, Failure> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        *self.tries.lock().unwrap() = Some(tries);
         tokio::task::yield_now().await;
         self.check()?;
         Ok(self.grant.lock().unwrap().clone())
@@ -251,8 +254,10 @@ async fn a_silent_broker_is_bridged_and_told_until_the_end() {
     for status in [500, 503, 429] {
         let setting = Setting::new(30.minutes());
         setting.key().await.unwrap();
+        assert_eq!(*setting.issuer.tries.lock().unwrap(), Some(Tries::Several));
         setting.issuer.fail(Some(status));
         assert_eq!(setting.key().await.unwrap(), "ASIA1");
+        assert_eq!(*setting.issuer.tries.lock().unwrap(), Some(Tries::One), "no long wait before each AWS call");
         assert!(setting.warnings.lock().unwrap()[0].contains("until 03:10:00 UTC"));
         setting.clock.advance(29.minutes().seconds(56));
         assert!(setting.key().await.is_err(), "never past the end");

@@ -17,7 +17,7 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::credentials::Issuer;
+use super::credentials::{Issuer, Tries};
 use super::failure::{Failure, Refused};
 use super::identity::{Account, Identity, IdentityError, is_loopback};
 
@@ -60,7 +60,8 @@ struct Call<'a> {
     path: &'a [&'a str],
     query: &'a [(&'a str, &'a str)],
     body: Option<Vec<u8>>,
-    idempotent: bool,
+    // Whether the same call may be said again.
+    again: bool,
     within: Duration,
 }
 
@@ -109,7 +110,7 @@ impl Broker {
     /// # Errors
     /// When the broker refuses, or doesn't answer.
     pub async fn get<T: DeserializeOwned>(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Answer<T>, Failure> {
-        let call = Call { method: Method::GET, path, query, body: None, idempotent: true, within: READ_WITHIN };
+        let call = Call { method: Method::GET, path, query, body: None, again: true, within: READ_WITHIN };
         self.answer(call).await
     }
 
@@ -119,8 +120,7 @@ impl Broker {
     /// When the broker refuses, or doesn't answer.
     pub async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<Answer<T>, Failure> {
         let body = Some(self.encode(body)?);
-        self.answer(Call { method: Method::POST, path, query: &[], body, idempotent: true, within: CHANGE_WITHIN })
-            .await
+        self.answer(Call { method: Method::POST, path, query: &[], body, again: true, within: CHANGE_WITHIN }).await
     }
 
     /// Asks for a secret: each call is a new one, so none is repeated.
@@ -129,7 +129,7 @@ impl Broker {
     /// When the broker refuses, or doesn't answer.
     pub async fn post_for_secret<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Failure> {
         let body = Some(self.encode(&EmptyBody {})?);
-        let call = Call { method: Method::POST, path, query: &[], body, idempotent: false, within: MINT_WITHIN };
+        let call = Call { method: Method::POST, path, query: &[], body, again: false, within: MINT_WITHIN };
         let (status, bytes) = self.send(&call).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.garbled(status, &error))
     }
@@ -160,7 +160,7 @@ impl Broker {
         let mut delays = tries.build();
         loop {
             let failure = match self.once(call).await {
-                Err(failure) if call.idempotent && never_answered(&failure) => failure,
+                Err(failure) if call.again && never_answered(&failure) => failure,
                 outcome => return outcome,
             };
             match delays.next() {
@@ -200,7 +200,7 @@ impl Broker {
         }
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
-            if call.idempotent {
+            if call.again {
                 request = request.header("idempotency-key", self.idempotency_key.clone());
             }
         }
@@ -257,8 +257,11 @@ async fn patiently<F: Future>(message: &str, work: F) -> F::Output {
 
 #[async_trait]
 impl Issuer for Broker {
-    async fn grant(&self, id: GrantId) -> Result<GrantView, Failure> {
-        let answer: Answer<GrantWithTimeline> = self.get(&["v1", "grants", &id.to_string()], &[]).await?;
+    async fn grant(&self, id: GrantId, tries: Tries) -> Result<GrantView, Failure> {
+        let path = ["v1", "grants", &id.to_string()];
+        let again = tries == Tries::Several;
+        let call = Call { method: Method::GET, path: &path, query: &[], body: None, again, within: READ_WITHIN };
+        let answer: Answer<GrantWithTimeline> = self.answer(call).await?;
         Ok(answer.value.grant)
     }
 

@@ -13,7 +13,7 @@ use halligan_server::views::RoleList;
 
 use super::{Context, credentials};
 use crate::client::cache::MemoryShelf;
-use crate::client::credentials::Issuer as _;
+use crate::client::credentials::{Issuer as _, Tries};
 use crate::client::failure::Failure;
 use crate::client::http::{Answer, Broker};
 
@@ -36,7 +36,7 @@ pub async fn run(args: Args, context: &Context) -> Result<ExitCode, Failure> {
     let source = credentials::source(id, broker.clone(), Box::new(MemoryShelf::default()), context);
     // First, so that nothing is started that would find no credentials.
     source.current().await?;
-    let grant = broker.grant(id).await?;
+    let grant = broker.grant(id, Tries::Several).await?;
     let region = region(&broker, &grant.target.id).await;
     // From here on the terminal belongs to the command.
     broker.be_quiet();

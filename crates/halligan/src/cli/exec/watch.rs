@@ -9,7 +9,7 @@ use halligan_engine::ports::Clock;
 use halligan_server::views::GrantView;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::client::credentials::{Issuer, fence_of};
+use crate::client::credentials::{Issuer, Tries, fence_of};
 use crate::client::failure::Failure;
 use crate::client::words;
 
@@ -28,7 +28,7 @@ pub async fn watch(
 ) {
     let mut watch = Watch { grant, extend, fence: None, warned: None, silent: false };
     loop {
-        let read = issuer.grant(grant).await;
+        let read = issuer.grant(grant, Tries::One).await;
         let now = clock.now();
         let step = watch.step(&read, now);
         step.remarks.iter().for_each(|remark| tell(remark));
