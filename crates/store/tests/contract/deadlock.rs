@@ -1,5 +1,7 @@
 //! PostgreSQL may give a transaction up for another's sake: that is not an error.
 
+use std::time::Duration;
+
 use halligan_core::grant::Phase;
 use halligan_engine::fakes::fixtures::{Asking, acknowledge, at};
 use halligan_engine::ports::{GrantStore, Version};
@@ -27,7 +29,9 @@ async fn a_commit_that_was_given_up_is_tried_again(place: Place) {
     let mut watcher = place.sql().await;
     let waiting =
         "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while watcher.fetch_one(waiting).await.unwrap().get::<i64, _>(0) == 0 {}
+    while watcher.fetch_one(waiting).await.unwrap().get::<i64, _>(0) == 0 {
+        assert!(!commit.is_finished(), "it waited for nobody: {:?}", commit.await);
+    }
     other.execute("UPDATE grants SET version = version; COMMIT").await.unwrap();
 
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
@@ -36,5 +40,6 @@ async fn a_commit_that_was_given_up_is_tried_again(place: Place) {
     let found = database.grant(pending.request.id).await.unwrap().unwrap();
     assert_eq!((found.grant.phase(), found.version), (Phase::Active, Version(2)));
     // It did happen. The statistics of a backend are there once it has written them.
-    while watcher.fetch_one(deadlocks).await.unwrap().get::<i64, _>(0) == 0 {}
+    let counted = async { while watcher.fetch_one(deadlocks).await.unwrap().get::<i64, _>(0) == 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), counted).await.expect("nobody gave way");
 }
