@@ -3,7 +3,9 @@
 mod cli;
 mod client;
 mod config;
+mod demo;
 mod serve;
+mod standin;
 mod workers;
 
 use std::process::ExitCode;

@@ -68,15 +68,17 @@ pub struct Cli {
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// Who to be, towards which broker: a file of $HALLIGAN_HOME/profiles
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", display_order = 900)]
     pub profile: Option<String>,
     /// Print the API's JSON on stdout, and nothing else
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: a stand-in of AWS, a broker, three people, nothing to configure
+    Demo(crate::demo::Args),
     /// Run the broker
     Serve(serve::Args),
     #[command(flatten)]
@@ -122,12 +124,13 @@ enum ClientCommand {
 #[must_use]
 pub fn run(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
+    let context = Context::of_process(global);
     let command = match command {
-        // Has a runtime, a trace and exit codes of its own.
+        // These have a runtime, a trace and exit codes of their own.
+        Command::Demo(args) => return crate::demo::run(&args, &context.ui),
         Command::Serve(args) => return serve::run(&args),
         Command::Client(command) => command,
     };
-    let context = Context::of_process(global);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return context.ui.fail(&Failure::local("start the runtime")(error)),

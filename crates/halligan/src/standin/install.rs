@@ -85,8 +85,13 @@ async fn pip(installed: &Installed, target: &Path) -> anyhow::Result<()> {
     }
     let complaints = complaints.await.unwrap_or_default();
     let last = complaints.lines().rev().find(|line| line.starts_with("ERROR")).unwrap_or("pip failed").to_owned();
-    if complaints.contains("connection") || complaints.contains("Retrying") || complaints.contains("No matching distribution") {
-        bail!("the demo's AWS stand-in is installed from the Python package index on first use, which can't be reached: {last}");
+    if complaints.contains("connection")
+        || complaints.contains("Retrying")
+        || complaints.contains("No matching distribution")
+    {
+        bail!(
+            "the demo's AWS stand-in is installed from the Python package index on first use, which can't be reached: {last}"
+        );
     }
     bail!("the demo's AWS stand-in could not be installed: {last}")
 }

@@ -4,6 +4,7 @@
 mod install;
 mod python;
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -42,20 +43,16 @@ impl StandIn {
         let port = free_port()?;
         let log_path = directory.join("ministack.log");
         let log = File::create(&log_path).with_context(|| format!("can't write `{}`", log_path.display()))?;
-        let child = Command::new(&installed.python)
+        let child = child(&installed.python)
             .args(["-m", "ministack"])
             .current_dir(directory)
             .envs([("PYTHONPATH", installed.packages.as_os_str()), ("STATE_DIR", directory.join("state").as_os_str())])
             .envs([("AUTH", "true"), ("BIND_HOST", "127.0.0.1"), ("GATEWAY_PORT", &port.to_string())])
             // Off: a listener on all interfaces, SFTP, and state that others would share.
             .envs([("IOT_MTLS_ENABLED", "0"), ("SFTP_ENABLED", "0"), ("PERSIST_STATE", "0"), ("S3_PERSIST", "0")])
-            .env("PYTHONNOUSERSITE", "1")
-            // A Ctrl-C in the terminal is the supervisor's to act on.
-            .process_group(0)
-            .stdin(Stdio::null())
+            .envs([("PYTHONNOUSERSITE", OsStr::new("1")), ("TMPDIR", directory.as_os_str())])
             .stdout(log.try_clone().context("can't write the stand-in's log")?)
             .stderr(log)
-            .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("can't start `{}`", installed.python.display()))?;
         let mut stand_in = Self { child, endpoint: format!("http://127.0.0.1:{port}") };
@@ -84,6 +81,22 @@ impl StandIn {
             sleep(LOOK_AGAIN).await;
         }
     }
+}
+
+/// A child that ends with this process: when it is dropped, and where the system
+/// can see to it (`setpriv` of util-linux), also when this process is killed.
+pub fn child(program: &Path) -> Command {
+    let guard = Path::new("/usr/bin/setpriv");
+    let mut command = if guard.exists() {
+        let mut command = Command::new(guard);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    // A Ctrl-C in the terminal is the supervisor's to act on.
+    command.process_group(0).stdin(Stdio::null()).kill_on_drop(true);
+    command
 }
 
 /// A port that is free now. Whoever takes it should do so soon.

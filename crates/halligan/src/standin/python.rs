@@ -29,12 +29,15 @@ pub struct Python {
 /// One line that says what is missing and how to get it.
 pub async fn find() -> anyhow::Result<Python> {
     for candidate in CANDIDATES {
-        let asked = Command::new(candidate).args(["-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null()).output().await;
+        let asked =
+            Command::new(candidate).args(["-c", QUESTION]).stdin(Stdio::null()).stderr(Stdio::null()).output().await;
         let Ok(answer) = asked else { continue };
         let text = String::from_utf8_lossy(&answer.stdout);
         if let (true, Some((executable, tag))) = (answer.status.success(), text.trim().split_once('\n')) {
             return Ok(Python { executable: executable.into(), tag: tag.to_owned() });
         }
     }
-    bail!("the demo's AWS stand-in needs Python 3.10 or newer with pip, and none was found (on Debian: apt-get install python3 python3-pip)")
+    bail!(
+        "the demo's AWS stand-in needs Python 3.10 or newer with pip, and none was found (on Debian: apt-get install python3 python3-pip)"
+    )
 }
