@@ -14,7 +14,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use halligan_core::catalogue::{Role, RoleArn};
 use halligan_core::iam::SessionName;
 use halligan_core::id::DeploymentId;
-use halligan_engine::ports::{MintError, RolePolicies, RolePoliciesError, RolePolicy};
+use halligan_engine::ports::{MintError, ROLE_POLICY_CALL_MAX, RolePolicies, RolePoliciesError, RolePolicy};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use tokio::sync::Mutex;
@@ -182,7 +182,7 @@ fn not_opened(error: MintError) -> RolePoliciesError {
 
 /// The lease that the caller holds counts on this: whatever comes of it, the call is over.
 async fn in_time<T>(call: impl Future<Output = Result<T, RolePoliciesError>>) -> Result<T, RolePoliciesError> {
-    let deadline = <dyn RolePolicies>::DEADLINE.unsigned_abs();
+    let deadline = ROLE_POLICY_CALL_MAX.unsigned_abs();
     match tokio::time::timeout(deadline, call).await {
         Ok(outcome) => outcome,
         Err(_) => Err(RolePoliciesError::Unavailable(format!("no answer within {} s", deadline.as_secs()))),

@@ -95,7 +95,7 @@ pub enum RolePoliciesError {
 
 /// The inline policies of a catalogue role, through its account's revoker.
 /// The caller holds the role's lease; each call ends within
-/// [`RolePolicies::DEADLINE`], a third of it at most.
+/// [`ROLE_POLICY_CALL_MAX`], under a third of it.
 #[async_trait]
 pub trait RolePolicies: Send + Sync {
     /// Every inline policy of the role.
@@ -108,10 +108,8 @@ pub trait RolePolicies: Send + Sync {
     async fn remove(&self, role: &Role, name: &str) -> Result<(), RolePoliciesError>;
 }
 
-impl dyn RolePolicies {
-    /// The longest that one call takes, retries and all.
-    pub const DEADLINE: SignedDuration = SignedDuration::from_secs(10);
-}
+/// The longest that one call of [`RolePolicies`] takes, retries and all.
+pub const ROLE_POLICY_CALL_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 /// A session of the broker's own.
 #[derive(Debug, Clone, PartialEq, Eq)]

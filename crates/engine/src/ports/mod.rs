@@ -12,7 +12,7 @@ mod store;
 
 pub use aws::{
     CallOutcome, ClockOffset, Console, ConsoleUrl, Credentials, Denial, MintError, Minter, Offset, ProbeSession,
-    ProbeSpec, Probes, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
+    ProbeSpec, Probes, ROLE_POLICY_CALL_MAX, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
 };
 pub use environment::{Clock, Entropy};
 pub use incidents::Incidents;

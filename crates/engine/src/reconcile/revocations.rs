@@ -23,7 +23,7 @@ use crate::ports::{
 };
 use crate::problem::Problem;
 
-/// Three times [`RolePolicies::DEADLINE`] and what the probes may take: a writer
+/// Over three times [`crate::ports::ROLE_POLICY_CALL_MAX`], with what the probes may take: a writer
 /// whose lease has ended has no call under way.
 const LEASE: SignedDuration = SignedDuration::from_secs(45);
 /// Somebody else holds the lease: look again after so long.

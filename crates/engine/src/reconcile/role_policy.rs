@@ -20,6 +20,9 @@ use crate::recorder::Recorder;
 /// No token that we mint lives longer; what is adopted stays denied for that long.
 const TOKEN_LIFE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
+/// So many ids fit into an entry of 4 kB with all the rest of it.
+const IDS_PER_ENTRY: usize = 100;
+
 /// Why a role's policy doesn't say what it should.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PolicyError {
@@ -157,7 +160,14 @@ impl RolePolicyWriter {
             }
         };
         tracing::error!(role = %role.id, found = %what, "the role's revocation policy is not what was written");
-        Ok(vec![self.entry(role, Event::RevocationDrift { found: what, adopted })])
+        let adopted: Vec<GrantId> = adopted.into_iter().collect();
+        let mut chunks: Vec<BTreeSet<GrantId>> =
+            adopted.chunks(IDS_PER_ENTRY).map(|chunk| chunk.iter().copied().collect()).collect();
+        if chunks.is_empty() {
+            chunks.push(BTreeSet::new());
+        }
+        let entry = |adopted| self.entry(role, Event::RevocationDrift { found: what.clone(), adopted });
+        Ok(chunks.into_iter().map(entry).collect())
     }
 
     /// Of `listed`, those that the store doesn't know to have ended. What a policy

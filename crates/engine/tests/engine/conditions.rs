@@ -167,8 +167,8 @@ async fn what_aws_refuses_or_loses_is_said_and_recorded() {
         world.aws.fail_mint(error);
         refused(&world, mint(&running.broker, &grant).await, kind);
         let entries = world.store.entries();
-        let failed = entries.iter().rev().map(|e| serde_json::to_value(&e.sealed.entry).unwrap());
-        let failed = failed.filter(|e| e["type"] == "credentials.failed").next().unwrap();
+        let failed = entries.iter().rev().map(|e| serde_json::to_value(&e.sealed.entry).unwrap()).collect::<Vec<_>>();
+        let failed = failed.into_iter().find(|e| e["type"] == "credentials.failed").unwrap();
         assert_eq!(failed["data"]["outcome_unknown"], unknown);
     }
     // The orphan of the lost answer ends with its grant like any other.
@@ -243,8 +243,8 @@ async fn refusals_beyond_the_bound_are_counted_instead() {
     assert_eq!(refused(), 60);
     advance(&world, 61);
     running.settle().await.unwrap();
-    let counted = world.store.entries().into_iter().map(|e| serde_json::to_value(&e.sealed.entry).unwrap());
-    let counted = counted.filter(|e| e["type"] == "refusals.counted").last().unwrap();
+    let mut counted = world.store.entries().into_iter().map(|e| serde_json::to_value(&e.sealed.entry).unwrap());
+    let counted = counted.rfind(|e| e["type"] == "refusals.counted").unwrap();
     assert_eq!(counted["data"]["counts"]["not-permitted"], 40);
     assert_eq!(counted["data"]["counts"]["unauthenticated"], 1);
 }
