@@ -36,7 +36,6 @@ pub enum ProfileError {
         source: toml::de::Error,
     },
     /// It can't be put into words.
-    #[allow(dead_code, reason = "the demo writes profiles")]
     #[error("the profile can't be written as TOML")]
     Unwritable(#[source] toml::ser::Error),
 }
@@ -84,7 +83,6 @@ impl Profile {
     ///
     /// # Errors
     /// When the name is none, or the file can't be written.
-    #[allow(dead_code, reason = "the demo writes profiles")]
     pub fn save(&self, home: &Path, name: &str) -> Result<PathBuf, ProfileError> {
         let path = file_of(Some(home), name)?;
         if let Some(directory) = path.parent() {
