@@ -48,6 +48,7 @@ impl Narrator {
     /// Where to go and what to paste.
     pub fn invite(&self, world: &World) {
         let program = std::env::current_exe().map_or_else(|_| "halligan".to_owned(), |path| path.display().to_string());
+        let endpoint = world.endpoint();
         let (url, home, directory) = (world.broker.url(), world.people.home().display(), world.directory().display());
         self.line(&format!(
             r#"
@@ -67,8 +68,9 @@ closed. In another terminal:
   halligan --profile bob list --state pending
   halligan --profile bob ack GRANT
 
-  # alice works; the credentials refresh until the end
-  halligan --profile alice exec GRANT -- env
+  # alice works; the credentials refresh until the end (with the AWS CLI, if you have it)
+  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-central-1
+  halligan --profile alice exec GRANT -- aws s3 ls
 
   # carol ends it; a moment later it is seen to hold
   halligan --profile carol revoke GRANT --reason "enough"

@@ -50,7 +50,7 @@ pub struct World {
     /// The accounts of the stand-in.
     pub accounts: Accounts,
     // Fields are dropped in this order: the stand-in ends after the broker, the directory last.
-    _stand_in: StandIn,
+    stand_in: StandIn,
     directory: TempDir,
 }
 
@@ -85,12 +85,17 @@ impl World {
 
         narrator.step("starting the broker: halligan serve");
         let broker = Broker::start(&file, &path.join("aws.config"), &url).await?;
-        Ok(Self { broker, people, accounts, _stand_in: stand_in, directory })
+        Ok(Self { broker, people, accounts, stand_in, directory })
     }
 
     /// Where everything is.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Where the stand-in answers.
+    pub fn endpoint(&self) -> &str {
+        self.stand_in.endpoint()
     }
 
     /// Where the broker publishes its log.
