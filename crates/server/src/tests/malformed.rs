@@ -141,6 +141,8 @@ async fn bodies_that_are_no_json_object_are_refused() {
     for bytes in [&b"{"[..], b"[]", b"null", b"\"x\"", b"\xff\xfe", b"{} {}", b"{\"reason\": \"\xff\"}"] {
         send(json, bytes).await.is_problem(400, "invalid-request");
     }
+    let and_more = format!("{} {{}}", ask());
+    send(json, and_more.as_bytes()).await.is_problem(400, "invalid-request");
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
     send(json, deep.as_bytes()).await.is_problem(400, "invalid-request");
     let empty = app.call("alice", Method::POST, "/v1/grants").header("content-type", json).send().await;
