@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod replica;
 mod serve;
 mod standin;
 mod workers;

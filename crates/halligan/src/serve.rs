@@ -22,6 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::client::machine::{MachineClock, MachineEntropy};
 use crate::config::{Config, Loaded};
+use crate::replica::Replica;
 use crate::workers::Workers;
 
 /// Which configuration.
@@ -73,7 +74,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     let broker = parts.broker.clone();
     broker.started(env!("CARGO_PKG_VERSION"), &loaded.sha256).await;
 
-    let workers = parts.work(clock.clone());
+    let (workers, _replica) = parts.work(clock.clone());
     let app = App::new(broker, authenticator, clock, entropy, loaded.server.trusted_proxies.clone());
     let served = halligan_server::serve::serve(settings(&loaded), app, stop()?, |address| {
         tracing::info!(%address, "serving");
@@ -88,7 +89,7 @@ struct Parts {
     broker: Arc<Broker>,
     store: Arc<Database>,
     revocations: RevocationPorts,
-    replica: String,
+    replica: Replica,
 }
 
 impl Parts {
@@ -107,7 +108,7 @@ impl Parts {
             )),
             false => None,
         };
-        let replica = entropy.uuid_v7(clock.now()).to_string();
+        let replica = Replica::of(&loaded.state_directory, clock.as_ref(), entropy.as_ref())?;
         let catalogue = Arc::new(loaded.catalogue.clone());
         let deployment = catalogue.deployment.clone();
         let ports = Ports {
@@ -125,7 +126,7 @@ impl Parts {
             clock_offset: Arc::new(aws.clock_offset()),
         };
         let settings = Settings {
-            replica: replica.clone(),
+            replica: replica.id().to_owned(),
             log_wait: loaded.log.wait,
             mints_per_minute: loaded.limits.mints_per_minute,
         };
@@ -143,15 +144,15 @@ impl Parts {
         Ok(Self { broker, store, revocations, replica })
     }
 
-    /// Starts every worker.
-    fn work(self, clock: Arc<dyn Clock>) -> Workers {
+    /// Starts every worker. They are this replica's for as long as that value lives.
+    fn work(self, clock: Arc<dyn Clock>) -> (Workers, Replica) {
         let Self { broker, store, revocations, replica } = self;
         let (workers, wake) = (Workers::new(clock), broker.wake().clone());
         workers.run(Publishing::new(broker.publisher().clone()), Some(wake.publisher.clone()));
         workers.run(Deadlines::new(broker.clone()), Some(wake.deadlines.clone()));
-        workers.run(Revocations::new(broker.clone(), revocations, replica), Some(wake.work.clone()));
+        workers.run(Revocations::new(broker.clone(), revocations, replica.id().to_owned()), Some(wake.work.clone()));
         workers.run(Housekeeping::new(broker, store.clone(), store), None);
-        workers
+        (workers, replica)
     }
 }
 

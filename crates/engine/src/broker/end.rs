@@ -44,11 +44,14 @@ impl Broker {
     }
 
     /// Ends every active grant that is selected: the big red button. Returns
-    /// those that were ended; the first that can't be stops nothing.
+    /// those that were ended; the first that can't be stops nothing. An
+    /// idempotency key has no effect here.
     ///
     /// # Errors
     /// The selection is malformed or empty, or nothing of it could be ended.
     pub async fn revoke_all(&self, caller: &Caller, which: Selection, reason: &str) -> Result<Vec<Grant>, Problem> {
+        // Ending what is ended is no error: a repeated call is harmless without its key.
+        let caller = &Caller { idempotency: None, ..caller.clone() };
         let outcome = self.revoke_selected(caller, which, reason).await;
         match outcome {
             Ok(ended) => Ok(ended),

@@ -261,7 +261,10 @@ async fn the_big_red_button_needs_to_be_told_what() {
     refused(&world, running.broker.revoke_all(&carol, both, "stop").await, ProblemKind::Invalid);
     let all = Selection { all: true, ..Selection::default() };
     refused(&world, running.broker.revoke_all(&caller("bob"), all.clone(), "stop").await, ProblemKind::NotPermitted);
-    assert_eq!(running.broker.revoke_all(&carol, all, "stop").await.unwrap().len(), 2);
+    let key = IdempotencyKey { person: person("carol"), route: "POST /v1/revocations".into(), key: "k".into() };
+    let mut keyed = carol.clone();
+    keyed.idempotency = Some(IdempotencyUse { key, body_sha256: "a".to_owned() });
+    assert_eq!(running.broker.revoke_all(&keyed, all, "stop").await.unwrap().len(), 2);
     assert_eq!((phase(&world, &one).await, phase(&world, &two).await), (Phase::Revoked, Phase::Revoked));
     assert_eq!(human("alice"), one.request.requester);
 }
