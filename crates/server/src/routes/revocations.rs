@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use halligan_engine::caller::{Caller, Selection};
+use halligan_engine::caller::Selection;
 
 use super::work::finished;
 use crate::App;
@@ -30,9 +30,6 @@ pub(super) async fn revoke_all(
     call: Call<RevocationBody>,
 ) -> Result<Json<RevokedGrants>, ApiProblem> {
     let Call { caller, body: RevocationBody { target, incident, requester, all, reason } } = call;
-    // A kept answer would be the wrong one here: pressed again, the button must end
-    // what is active now. A key keeps the answer of one grant, and these are many.
-    let caller = Caller { idempotency: None, ..caller };
     let which = Selection {
         target: target.map(|target| target.id),
         incident: incident.map(|incident| (incident.provider, incident.id)),
