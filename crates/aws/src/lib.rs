@@ -22,4 +22,4 @@ pub use mint::StsMinter;
 pub use offset::AwsClock;
 pub use probe::StsProbes;
 pub use revoker::Revoker;
-pub use visitor::Visitor;
+pub use visitor::{Attempt, Seen, Visitor};

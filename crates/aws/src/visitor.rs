@@ -1,8 +1,15 @@
 //! AWS as whoever holds credentials sees it: for the demo and the tests, which
 //! believe AWS's answers and not the broker's.
 
+use std::error::Error;
+use std::fmt;
+
 use aws_config::SdkConfig;
-use halligan_engine::ports::CallOutcome;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use halligan_engine::ports::{CallOutcome, Denial};
 
 use crate::client::StaticCredentials;
 use crate::probe::outcome;
@@ -14,6 +21,54 @@ pub struct Visitor {
     sdk: SdkConfig,
 }
 
+/// What somebody tries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt<'a> {
+    /// `s3:ListAllMyBuckets`.
+    ListBuckets,
+    /// `s3:PutObject` into this bucket.
+    PutObject(&'a str),
+    /// `iam:CreateUser` of this name.
+    CreateUser(&'a str),
+}
+
+impl fmt::Display for Attempt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ListBuckets => "s3:ListAllMyBuckets",
+            Self::PutObject(_) => "s3:PutObject",
+            Self::CreateUser(_) => "iam:CreateUser",
+        })
+    }
+}
+
+/// What AWS answered to it.
+///
+/// Narrower than [`CallOutcome`], which shows whether a deny bites: here a denial
+/// for want of an Allow is one too, and whatever is no answer of IAM's is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Yes.
+    Allowed,
+    /// No, for want of permission.
+    Denied {
+        /// Whether the answer names an explicit deny: one that no other policy can outweigh.
+        explicitly: bool,
+    },
+    /// Neither: it shows nothing.
+    Unclear(String),
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Allowed => f.write_str("allowed"),
+            Self::Denied { .. } => f.write_str("denied"),
+            Self::Unclear(because) => write!(f, "unclear: {because}"),
+        }
+    }
+}
+
 impl Visitor {
     /// A visitor of these accounts.
     #[must_use]
@@ -21,10 +76,38 @@ impl Visitor {
         Self { sdk: accounts.sdk(credentials) }
     }
 
+    /// The root of one of the accounts, whom nothing binds there.
+    #[must_use]
+    pub fn root(accounts: &Accounts, account: &str) -> Self {
+        Self { sdk: accounts.root(account) }
+    }
+
+    /// Tries something, once, on a connection of its own.
+    pub async fn attempt(&self, attempt: Attempt<'_>) -> Seen {
+        let name = attempt.to_string();
+        match attempt {
+            Attempt::ListBuckets => seen(&name, self.s3().list_buckets().max_buckets(1).send().await),
+            Attempt::PutObject(bucket) => {
+                seen(&name, self.s3().put_object().bucket(bucket).key("halligan-demo").send().await)
+            }
+            Attempt::CreateUser(user) => {
+                let iam = aws_sdk_iam::Client::new(&self.sdk);
+                seen(&name, iam.create_user().user_name(user).send().await)
+            }
+        }
+    }
+
+    /// Makes a bucket.
+    pub async fn create_bucket(&self, bucket: &str) -> Seen {
+        let region = self.sdk.region().map_or("", |region| region.as_ref());
+        let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region));
+        let request = self.s3().create_bucket().bucket(bucket).create_bucket_configuration(place.build());
+        seen("CreateBucket", request.send().await)
+    }
+
     /// `s3:ListAllMyBuckets`.
     pub async fn list_buckets(&self) -> CallOutcome {
-        let s3 = aws_sdk_s3::Client::new(&self.sdk);
-        outcome("ListBuckets", s3.list_buckets().max_buckets(1).send().await)
+        outcome("ListBuckets", self.s3().list_buckets().max_buckets(1).send().await)
     }
 
     /// `iam:ListUsers`, for scopes without IAM.
@@ -38,5 +121,25 @@ impl Visitor {
     pub async fn caller(&self) -> Option<String> {
         let sts = aws_sdk_sts::Client::new(&self.sdk);
         sts.get_caller_identity().send().await.ok()?.arn
+    }
+
+    fn s3(&self) -> aws_sdk_s3::Client {
+        // A stand-in has no host name for each bucket.
+        let config = aws_sdk_s3::config::Builder::from(&self.sdk).force_path_style(true);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+}
+
+fn seen<T, E>(name: &str, answer: Result<T, SdkError<E, HttpResponse>>) -> Seen
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let code = answer.as_ref().err().and_then(SdkError::as_service_error).and_then(ProvideErrorMetadata::code);
+    let denied = matches!(code, Some("AccessDenied" | "AccessDeniedException"));
+    match outcome(name, answer) {
+        CallOutcome::Allowed => Seen::Allowed,
+        CallOutcome::Denied(denial) => Seen::Denied { explicitly: denial == Denial::Explicit },
+        CallOutcome::Inconclusive(_) if denied => Seen::Denied { explicitly: false },
+        CallOutcome::Inconclusive(because) => Seen::Unclear(because),
     }
 }
