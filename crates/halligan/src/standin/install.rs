@@ -7,19 +7,23 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{ChildStderr, ChildStdout, Command};
 
 use super::{Installed, python};
 
 /// The package and everything it needs, each with the hashes of its files.
 const REQUIREMENTS: &str = include_str!("requirements.txt");
 
-/// The stand-in in `cache`, installed there if it isn't yet.
+/// What pip says when the index doesn't answer, or answers with nothing at all.
+const NO_NETWORK: [&str; 4] = ["Retrying (", "NewConnectionError", "ConnectTimeout", "(from versions: none)"];
+
+/// The stand-in in `cache`, installed there if it isn't yet; `beginning` is told
+/// where, before that takes its time.
 ///
 /// # Errors
 /// One line that says what is missing: a Python, the network, room on the disk.
-pub async fn install(cache: &Path) -> anyhow::Result<Installed> {
+pub async fn install(cache: &Path, beginning: impl FnOnce(&Path)) -> anyhow::Result<Installed> {
     let python = python::find().await?;
     let pinned = hex::encode(Sha256::digest(REQUIREMENTS));
     let packages = cache.join(format!("ministack-{}-{}", python.tag, pinned.get(..12).unwrap_or(&pinned)));
@@ -27,6 +31,7 @@ pub async fn install(cache: &Path) -> anyhow::Result<Installed> {
     if packages.is_dir() {
         return Ok(installed);
     }
+    beginning(&packages);
     std::fs::create_dir_all(cache).with_context(|| format!("can't make the cache directory `{}`", cache.display()))?;
     // Whole or not at all: an install that is cut short leaves nothing to be mistaken for one.
     let fresh = tempfile::tempdir_in(cache).context("can't make a directory in the cache")?;
@@ -52,6 +57,8 @@ async fn pip(installed: &Installed, target: &Path) -> anyhow::Result<()> {
         .arg(&requirements)
         .arg("--target")
         .arg(target)
+        // Somebody's defaults that don't go with `--target`, and a pipe that is read as it is written.
+        .envs([("PIP_USER", "0"), ("PIP_REQUIRE_VIRTUALENV", "0"), ("PYTHONUNBUFFERED", "1")])
         .env("PIP_ROOT_USER_ACTION", "ignore")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -60,47 +67,48 @@ async fn pip(installed: &Installed, target: &Path) -> anyhow::Result<()> {
         .spawn()
         .context("can't start pip")?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let complaints = tokio::spawn(async move {
-        let mut text = String::new();
-        if let Some(mut stderr) = stderr {
-            drop(tokio::io::AsyncReadExt::read_to_string(&mut stderr, &mut text).await);
-        }
-        text
-    });
-    let bar = progress_bar();
-    if let Some(stdout) = stdout {
-        let mut lines = BufReader::new(stdout).lines();
-        while let Ok(Some(line)) = lines.next_line().await {
-            if let Some(rest) = line.strip_prefix("Collecting ") {
-                let name = rest.split(['=', ' ']).next().unwrap_or_default().to_owned();
-                bar.set_message(name);
-                bar.inc(1);
-            }
-        }
-    }
-    let status = child.wait().await.context("can't wait for pip")?;
-    bar.finish_and_clear();
-    if status.success() {
+    let (status, complaints, ()) = tokio::join!(child.wait(), text_of(stderr), show_progress(stdout));
+    if status.context("can't wait for pip")?.success() {
         return Ok(());
     }
-    let complaints = complaints.await.unwrap_or_default();
-    let last = complaints.lines().rev().find(|line| line.starts_with("ERROR")).unwrap_or("pip failed").to_owned();
-    if complaints.contains("connection")
-        || complaints.contains("Retrying")
-        || complaints.contains("No matching distribution")
-    {
+    let last = complaints.lines().rev().find(|line| line.starts_with("ERROR")).unwrap_or("pip failed");
+    let last = halligan_core::text::printable(last.trim_start_matches("ERROR: "), 200);
+    if NO_NETWORK.iter().any(|sign| complaints.contains(sign)) {
         bail!(
-            "the demo's AWS stand-in is installed from the Python package index on first use, which can't be reached: {last}"
+            "the AWS stand-in is installed from the Python package index on first use, and that can't be reached ({last}): \
+             go online, or let pip know your mirror"
         );
     }
-    bail!("the demo's AWS stand-in could not be installed: {last}")
+    bail!("the AWS stand-in could not be installed: {last}")
 }
 
-fn progress_bar() -> ProgressBar {
+async fn text_of(stderr: Option<ChildStderr>) -> String {
+    let mut text = Vec::new();
+    if let Some(mut stderr) = stderr {
+        // What came before an error is as good as all of it.
+        drop(stderr.read_to_end(&mut text).await);
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+async fn show_progress(stdout: Option<ChildStdout>) {
+    let Some(stdout) = stdout else { return };
     let packages = REQUIREMENTS.lines().filter(|line| line.contains("==")).count();
     let bar = ProgressBar::new(packages as u64);
-    let style = ProgressStyle::with_template("installing the AWS stand-in {bar:30} {pos}/{len} {msg}");
+    let style = ProgressStyle::with_template("  {bar:24} {pos}/{len} {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.enable_steady_tick(Duration::from_millis(100));
-    bar
+    let mut lines = BufReader::new(stdout).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if let Some(rest) = line.strip_prefix("Collecting ") {
+            bar.set_message(rest.split(['=', ' ']).next().unwrap_or_default().to_owned());
+            bar.inc(1);
+        } else if line.starts_with("Ignoring ") {
+            // For another Python.
+            bar.inc(1);
+        } else if line.starts_with("Installing collected packages") {
+            bar.set_message("unpacking");
+        }
+    }
+    bar.finish_and_clear();
 }
