@@ -1,122 +1,116 @@
 //! The broker as a child process: `halligan serve`, nothing else.
 
-use std::fs::{File, OpenOptions};
-use std::path::{Path, PathBuf};
-use std::process::{ExitCode, Stdio};
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::process::{Child, Command};
+use reqwest::Url;
+use tokio::net::TcpStream;
+use tokio::process::Child;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How to start it.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// This program.
+    pub program: PathBuf,
+    /// Its `--config`.
+    pub configuration: PathBuf,
+    /// An AWS configuration file that makes it the broker's role.
+    pub aws_config: PathBuf,
+    /// The stand-in.
+    pub aws_endpoint: String,
+    /// What it writes goes here.
+    pub log: PathBuf,
+    /// Where it will answer.
+    pub url: Url,
+}
+
 /// The broker's process. It ends with this value.
 pub struct Broker {
-    child: Child,
-    configuration: PathBuf,
-    aws_config: PathBuf,
-    url: String,
+    plan: Plan,
+    child: Mutex<Child>,
+    http: reqwest::Client,
 }
 
 impl Broker {
     /// Starts it, and waits until it is ready.
-    pub async fn start(configuration: &Path, aws_config: &Path, url: &str) -> anyhow::Result<Self> {
-        let child = spawn(configuration, aws_config)?;
-        let mut broker = Self {
-            child,
-            configuration: configuration.to_owned(),
-            aws_config: aws_config.to_owned(),
-            url: url.to_owned(),
-        };
+    pub async fn start(plan: Plan) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().timeout(READY_WITHIN).build();
+        let broker = Self { child: Mutex::new(spawn(&plan)?), plan, http: http.context("can't make an HTTP client")? };
         broker.ready().await?;
         Ok(broker)
     }
 
-    /// Where it answers.
+    /// Where it answers, without a `/` at the end.
     pub fn url(&self) -> &str {
-        &self.url
+        self.plan.url.as_str().trim_end_matches('/')
     }
 
-    /// What it wrote.
-    pub fn trace_file(&self) -> PathBuf {
-        trace_file(&self.configuration)
-    }
-
-    /// SIGKILL: no farewell.
-    pub async fn kill(&mut self) -> anyhow::Result<()> {
-        self.child.kill().await.context("can't kill the broker")
+    /// SIGKILL: no farewell. Tells how it ended.
+    pub async fn kill(&self) -> anyhow::Result<ExitStatus> {
+        let mut child = self.child.lock().await;
+        child.start_kill().context("can't kill the broker")?;
+        child.wait().await.context("can't wait for the broker")
     }
 
     /// Starts it again, where it was and with what it left.
-    pub async fn restart(&mut self) -> anyhow::Result<()> {
-        self.child = spawn(&self.configuration, &self.aws_config)?;
+    pub async fn restart(&self) -> anyhow::Result<()> {
+        *self.child.lock().await = spawn(&self.plan)?;
         self.ready().await
     }
 
     /// Waits until it ends by itself, which it should not.
-    pub async fn ended(&mut self) -> anyhow::Result<ExitCode> {
-        let status = self.child.wait().await.context("can't wait for the broker")?;
-        bail!("the broker ended ({status}): see `{}`", self.trace_file().display())
+    pub async fn ended(&self) -> anyhow::Result<ExitStatus> {
+        self.child.lock().await.wait().await.context("can't wait for the broker")
     }
 
-    async fn ready(&mut self) -> anyhow::Result<()> {
+    /// Whether anything listens where it would answer.
+    pub async fn listens(&self) -> bool {
+        let host = self.plan.url.host_str().unwrap_or_default();
+        let port = self.plan.url.port_or_known_default().unwrap_or_default();
+        TcpStream::connect((host, port)).await.is_ok()
+    }
+
+    async fn ready(&self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
-        let client = reqwest::Client::builder().no_proxy().build().context("can't make an HTTP client")?;
         loop {
-            let answer = client.get(format!("{}/readyz", self.url)).send().await;
+            let answer = self.http.get(format!("{}/readyz", self.url())).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(());
             }
-            if let Some(status) = self.child.try_wait().context("can't see whether the broker runs")? {
-                let last = std::fs::read_to_string(self.trace_file()).unwrap_or_default();
-                let last = last.lines().last().unwrap_or_default().to_owned();
-                bail!("the broker ended at its start ({status}): {last} (see `{}`)", self.trace_file().display());
+            let ended = self.child.lock().await.try_wait().context("can't see whether the broker runs")?;
+            if let Some(status) = ended {
+                bail!("the broker ended at its start ({status})");
             }
             if Instant::now() >= deadline {
-                bail!(
-                    "the broker was not ready within {} s: see `{}`",
-                    READY_WITHIN.as_secs(),
-                    self.trace_file().display()
-                );
+                bail!("the broker was not ready within {} s", READY_WITHIN.as_secs());
             }
             sleep(LOOK_AGAIN).await;
         }
     }
 }
 
-fn trace_file(configuration: &Path) -> PathBuf {
-    configuration.with_file_name("broker.log")
-}
-
-fn spawn(configuration: &Path, aws_config: &Path) -> anyhow::Result<Child> {
-    let path = trace_file(configuration);
-    let log: File = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .with_context(|| format!("can't write `{}`", path.display()))?;
-    let program = std::env::current_exe().context("can't find this program")?;
-    let mut command: Command = crate::standin::child(&program);
-    command.arg("serve").arg("--config").arg(configuration).stdout(Stdio::null()).stderr(log);
-    // The broker becomes its role through the SDK's own chain, and nobody else's.
-    let own = std::env::vars_os().map(|(name, _)| name);
-    for name in own.filter(|name| name.to_string_lossy().starts_with("AWS_")) {
-        command.env_remove(name);
-    }
-    let endpoint = endpoint_of(configuration);
+fn spawn(plan: &Plan) -> anyhow::Result<Child> {
+    let log = OpenOptions::new().create(true).append(true).open(&plan.log);
+    let log = log.with_context(|| format!("can't write `{}`", plan.log.display()))?;
+    let mut command = crate::standin::child(&plan.program);
+    command.arg("serve").arg("--config").arg(&plan.configuration).stdout(Stdio::null()).stderr(log);
+    // It becomes its role through the SDK's own chain.
     command
-        .env("AWS_CONFIG_FILE", aws_config)
-        .env("AWS_SHARED_CREDENTIALS_FILE", aws_config.with_file_name("none"))
+        .env("AWS_CONFIG_FILE", &plan.aws_config)
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true")
-        .env("AWS_ENDPOINT_URL", endpoint);
+        // The profile's AssumeRole goes to the stand-in too.
+        .env("AWS_ENDPOINT_URL", &plan.aws_endpoint);
+    if let Some(filter) = std::env::var_os("HALLIGAN_LOG") {
+        command.env("HALLIGAN_LOG", filter);
+    }
     command.spawn().context("can't start the broker")
-}
-
-/// The profile's AssumeRole goes to the stand-in too.
-fn endpoint_of(configuration: &Path) -> String {
-    let text = std::fs::read_to_string(configuration).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("endpoint_url = "));
-    line.unwrap_or_default().trim_matches('"').to_owned()
 }

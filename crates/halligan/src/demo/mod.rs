@@ -10,14 +10,28 @@ mod report;
 mod story;
 mod world;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::process::Signal;
+use serde_json::json;
+use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
 
 use crate::cli::Ui;
+use crate::client::failure::Exit;
 use narrate::Narrator;
 use world::World;
+
+/// The broker's log, in the demo's directory.
+const BROKER_LOG: &str = "broker.log";
+/// The stand-in's own directory, there.
+const STAND_IN: &str = "stand-in";
 
 /// What to show.
 #[derive(Debug, clap::Args)]
@@ -27,44 +41,107 @@ pub struct Args {
     auto: bool,
 }
 
+/// How the demo came to its end.
+enum Ended {
+    /// By itself.
+    With(ExitCode),
+    /// Somebody ended it.
+    By(Signal),
+}
+
 /// Runs the demo until it is over or interrupted; everything that it started ends with it.
 pub fn run(args: &Args, ui: &Ui) -> ExitCode {
-    let narrator = Narrator::new(ui.json);
+    let narrator = Narrator::new(ui);
     // One thread, so that a child's parent lives as long as this process.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the runtime");
-    let outcome = runtime.and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                outcome = show(args, ui, &narrator) => outcome,
-                interrupted = interrupted() => interrupted,
-            }
-        })
-    });
-    match outcome {
-        Ok(code) => code,
+    let directory = directory();
+    let ended = match (runtime, directory) {
+        (Ok(runtime), Ok(directory)) => runtime.block_on(supervise(args, ui, &narrator, directory)),
+        (Err(error), _) | (_, Err(error)) => {
+            narrator.failed(&error, Path::new(""));
+            return Exit::Stopped.into();
+        }
+    };
+    match ended {
+        Ended::With(code) => code,
+        // Ctrl-C is how a demo that stays up is meant to end.
+        Ended::By(Signal::INT) if !args.auto => ExitCode::SUCCESS,
+        Ended::By(signal) => u8::try_from(128 + signal.as_raw()).map_or(ExitCode::FAILURE, ExitCode::from),
+    }
+}
+
+/// Where everything of this demo is, for nobody else to read.
+fn directory() -> anyhow::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    let made = builder.prefix("halligan-demo-").permissions(Permissions::from_mode(0o700)).tempdir();
+    made.context("can't make a directory for the demo")
+}
+
+async fn supervise(args: &Args, ui: &Ui, narrator: &Narrator, directory: TempDir) -> Ended {
+    let path = directory.path().to_owned();
+    // Whatever comes first, the children are gone after this: they go with what `show` holds.
+    let ended = tokio::select! {
+        shown = show(args, ui, narrator, &path) => shown.map(Ended::With),
+        signal = interrupted() => signal.map(Ended::By),
+    };
+    match ended {
+        Ok(ended) => {
+            removed(directory).await;
+            ended
+        }
         Err(error) => {
-            narrator.failed(&error);
-            ExitCode::FAILURE
+            let kept = directory.keep();
+            narrator.failed(&error, &kept);
+            narrator.line(&format!("\nWhat there was is kept in {}", kept.display()));
+            Ended::With(Exit::Stopped.into())
         }
     }
 }
 
-async fn show(args: &Args, ui: &Ui, narrator: &Narrator) -> anyhow::Result<ExitCode> {
-    let mut world = World::build(args.auto, narrator).await?;
-    let outcome = if args.auto {
-        let report = story::play(&mut world, narrator).await;
-        report.map(|report| report.publish(ui, narrator))
-    } else {
-        narrator.invite(&world);
-        world.broker.ended().await
-    };
-    // What the children wrote is what explains a failure.
-    outcome.inspect_err(|_| world.keep())
+async fn show(args: &Args, ui: &Ui, narrator: &Narrator, directory: &Path) -> anyhow::Result<ExitCode> {
+    let emergency = if args.auto { story::EMERGENCY_WINDOW } else { "5m" };
+    narrator.chapter("Setting up");
+    let mut world = World::build(directory, emergency, narrator).await?;
+    if args.auto {
+        let report = story::play(world, narrator).await?;
+        return Ok(report.publish(ui));
+    }
+    narrator.invite(&world);
+    if ui.json {
+        let places = json!({
+            "broker_url": world.broker.url(), "halligan_home": world.people.home(),
+            "aws_endpoint_url": world.aws_endpoint(), "directory": world.directory(),
+        });
+        ui.print_json(&places)?;
+    }
+    Err(world.broken().await)
 }
 
-async fn interrupted() -> anyhow::Result<ExitCode> {
-    let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-    Ok(ExitCode::from(130))
+async fn interrupted() -> anyhow::Result<Signal> {
+    let listen = |kind| signal(kind).context("can't listen for signals");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => Signal::INT,
+        _ = terminate.recv() => Signal::TERM,
+        _ = hangup.recv() => Signal::HUP,
+    })
+}
+
+/// What the children in this directory of the demo wrote.
+fn logs(directory: &Path) -> [PathBuf; 2] {
+    [directory.join(BROKER_LOG), directory.join(STAND_IN).join(crate::standin::LOG)]
+}
+
+/// Removes the directory. The children have just been killed: for a moment one
+/// may still write there.
+async fn removed(directory: TempDir) {
+    let path = directory.keep();
+    for _ in 0..20 {
+        if std::fs::remove_dir_all(&path).is_ok() || !path.exists() {
+            return;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
 }

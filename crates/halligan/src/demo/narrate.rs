@@ -1,86 +1,151 @@
 //! What people read while the demo runs. With `--json`, standard output is the
-//! report's alone.
+//! report's alone, and this is on standard error.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the demo talks to a terminal")]
+use std::future::Future;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
 
-use super::world::{OPEN_INCIDENT, ROLE, World};
+use halligan_aws::Seen;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+
+use super::world::World;
+use crate::cli::Ui;
+
+/// Where an outcome begins, in columns: the line fits 80 of them.
+const OUTCOME: usize = 54;
+/// A step that takes longer than this says so.
+const WORTH_SAYING: Duration = Duration::from_millis(500);
+/// So much of what a child wrote explains a failure, as a rule.
+const LAST_LINES: usize = 5;
+const LINE_CHARACTERS_MAX: usize = 300;
 
 /// Tells the story.
+#[derive(Debug, Clone, Copy)]
 pub struct Narrator {
     to_stderr: bool,
+    colours: bool,
 }
 
 impl Narrator {
-    /// On standard output, or beside it.
-    pub const fn new(to_stderr: bool) -> Self {
-        Self { to_stderr }
-    }
-
-    /// Something is being done.
-    pub fn step(&self, what: &str) {
-        self.line(&format!("  … {what}"));
-    }
-
-    /// A part of the story begins.
-    pub fn chapter(&self, title: &str) {
-        self.line(&format!("\n{title}"));
-    }
-
-    /// Something was seen.
-    pub fn seen(&self, what: &str, outcome: &str) {
-        self.line(&format!("  {what:<56} {outcome}"));
+    /// Beside the command's output: on standard error, if that is JSON.
+    pub fn new(ui: &Ui) -> Self {
+        Self { to_stderr: ui.json, colours: ui.colours && !ui.json }
     }
 
     /// A line.
     pub fn line(&self, text: &str) {
-        if self.to_stderr {
-            eprintln!("{text}");
-        } else {
-            println!("{text}");
-        }
+        // Whoever doesn't read on misses nothing that they could still see.
+        drop(if self.to_stderr { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") });
     }
 
-    /// Why there is no demo.
-    pub fn failed(&self, error: &anyhow::Error) {
-        eprintln!("halligan demo: {error:#}");
+    /// Does something that takes a moment, and says so.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn step<T>(&self, what: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let began = Instant::now();
+        let done = self.waiting(what, work).await?;
+        let took = began.elapsed();
+        let said = if took > WORTH_SAYING { format!("{:.1} s", took.as_secs_f64()) } else { String::new() };
+        self.seen(true, what, &said);
+        Ok(done)
+    }
+
+    /// Waits for something, visibly where somebody looks.
+    pub async fn waiting<F: Future>(&self, what: &str, work: F) -> F::Output {
+        if !io::stderr().is_terminal() {
+            return work.await;
+        }
+        let style = ProgressStyle::with_template("  {spinner} {msg}  {elapsed}");
+        let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
+        spinner.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        let output = work.await;
+        spinner.finish_and_clear();
+        output
+    }
+
+    /// A part of the story begins.
+    pub fn chapter(&self, title: &str) {
+        self.line(&format!("\n{}", self.shaded("1", title)));
+    }
+
+    /// Something was seen, as it should be or not.
+    pub fn seen(&self, good: bool, what: &str, outcome: &str) {
+        let (colour, mark) = if good { ("32", "✓") } else { ("1;31", "✗") };
+        let line = format!("  {} {what:<width$} {outcome}", self.shaded(colour, mark), width = OUTCOME - 5);
+        self.line(line.trim_end());
+    }
+
+    /// AWS was asked, and should have answered so.
+    pub fn asked(&self, what: &str, found: &Seen, good: bool) {
+        self.seen(good, what, &found.to_string());
+    }
+
+    /// Why there is no demo, and what the children in `directory` wrote last.
+    pub fn failed(&self, error: &anyhow::Error, directory: &Path) {
+        let mut text = format!("\nhalligan demo: {error:#}");
+        for path in super::logs(directory) {
+            let written = std::fs::read(&path).unwrap_or_default();
+            let written = String::from_utf8_lossy(&written);
+            let lines: Vec<&str> = written.lines().collect();
+            if lines.is_empty() {
+                continue;
+            }
+            text.push_str(&format!("\n\n{} ends with", path.display()));
+            for line in lines.iter().skip(lines.len().saturating_sub(LAST_LINES)) {
+                text.push_str(&format!("\n  {}", halligan_core::text::printable(line, LINE_CHARACTERS_MAX)));
+            }
+        }
+        drop(writeln!(io::stderr(), "{text}"));
     }
 
     /// Where to go and what to paste.
     pub fn invite(&self, world: &World) {
-        let program = std::env::current_exe().map_or_else(|_| "halligan".to_owned(), |path| path.display().to_string());
-        let endpoint = world.endpoint();
-        let (url, home, directory) = (world.broker.url(), world.people.home().display(), world.directory().display());
+        let (url, directory) = (world.broker.url(), world.directory().display());
         self.line(&format!(
             r#"
-Halligan is up at {url} (API: {url}/docs)
+{title}
+  {url}/docs describes its API.
 
-alice is on call, bob leads, carol is security. {OPEN_INCIDENT} is open, INC-100 is
-closed. In another terminal:
+  alice  on call           INC-219  open          prod-admin  read-only, full
+  bob    on call, lead     INC-100  closed        db-admin    read-only, full
+  carol  security
 
-  export HALLIGAN_HOME={home}
-  alias halligan={program}
+Paste into another terminal, piece by piece:
 
-  # alice asks, and waits
-  halligan --profile alice request {ROLE} --incident {OPEN_INCIDENT} \
-    --reason "checkout answers 500" --duration 15m --wait
+  . {directory}/env
 
-  # in a third terminal, bob sees it and says yes
-  halligan --profile bob list --state pending
-  halligan --profile bob ack GRANT
+  # alice asks. Nothing opens yet.
+  halligan --profile alice request prod-admin --incident INC-219 \
+    --reason "checkout answers 500" --duration 10m
+  GRANT=$(halligan --profile alice list --limit 1 | tail -1 | cut -d' ' -f1)
 
-  # alice works; the credentials refresh until the end (with the AWS CLI, if you have it)
-  export AWS_ENDPOINT_URL={endpoint} AWS_REGION=eu-central-1
-  halligan --profile alice exec GRANT -- aws s3 ls
+  # bob reads what she asks for, and says yes.
+  halligan --profile bob ack $GRANT
 
-  # carol ends it; a moment later it is seen to hold
-  halligan --profile carol revoke GRANT --reason "enough"
-  halligan --profile carol show GRANT
+  # alice works. Any AWS SDK finds the credentials by itself; this one is
+  # Python's, and lists the buckets.
+  halligan --profile alice exec $GRANT -- buckets
+
+  # carol ends it. A moment later it is seen to hold.
+  halligan --profile carol revoke $GRANT --reason "that will do"
+  halligan --profile carol show $GRANT
 
 Try to break it: acknowledge your own request, also as alice-phone; ask for
-INC-100; ask for three hours.
+INC-100; ask for three hours; add --emergency and let nobody answer.
 
-On this stand-in IAM writes act at once, and there is no console sign-in.
-Everything is in {directory} and goes with Ctrl-C."#
+This stand-in has no console sign-in, so no link to it is offered, and IAM
+acts at once here, where AWS takes seconds.
+
+Ctrl-C ends everything and removes {directory}."#,
+            title = self.shaded("1", "Halligan is up"),
         ));
+    }
+
+    fn shaded(&self, code: &str, text: &str) -> String {
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }

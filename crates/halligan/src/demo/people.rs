@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use crate::client::failure::Failure;
 use crate::client::http::Broker;
@@ -29,21 +28,22 @@ pub struct People {
 }
 
 impl People {
-    /// Makes a key and a profile for each login.
+    /// Makes a key and a profile for each login, below `home`.
     pub fn make(home: &Path, url: &str) -> anyhow::Result<Self> {
         let mut public = BTreeMap::new();
         for (login, _) in LOGINS {
             let key = KeyPair::generate(&MachineEntropy)?;
+            let file = format!("{login}.pem");
             let profile = Profile {
                 url: url.to_owned(),
-                key_file: format!("{login}.pem").into(),
+                key_file: (&file).into(),
                 issuer: issuer(login),
                 audience: AUDIENCE.to_owned(),
                 subject: subject(login),
                 kid: None,
             };
             let path = profile.save(home, login)?;
-            private::replace(&path.with_file_name(format!("{login}.pem")), key.private_pem.as_bytes())?;
+            private::write_new(&path.with_file_name(file), key.private_pem.as_bytes())?;
             public.insert(login, key.public_pem);
         }
         Ok(Self { home: home.to_owned(), public })
@@ -60,9 +60,10 @@ impl People {
         let mut text = String::new();
         for (login, key) in &self.public {
             let issuer = issuer(login);
-            text += &format!(
-                "\n[[issuers]]\nissuer = \"{issuer}\"\naudience = \"{AUDIENCE}\"\npeople = true\nkeys = [{{ pem = \"\"\"\n{key}\"\"\" }}]\n"
-            );
+            text.push_str(&format!(
+                "\n[[issuers]]\nissuer = \"{issuer}\"\naudience = \"{AUDIENCE}\"\npeople = true\n\
+                 keys = [{{ pem = \"\"\"\n{key}\"\"\" }}]\n"
+            ));
         }
         for (person, groups) in GROUPS {
             let principals: Vec<String> = LOGINS
@@ -70,14 +71,23 @@ impl People {
                 .filter(|(_, owner)| *owner == person)
                 .map(|(login, _)| format!(r#"{{ issuer = "{}", subject = "{}" }}"#, issuer(login), subject(login)))
                 .collect();
-            text += &format!("\n[people.{person}]\ngroups = {groups}\nprincipals = [{}]\n", principals.join(", "));
+            let principals = principals.join(", ");
+            text.push_str(&format!(
+                "\n[people.{person}]\ndisplay = \"{person}@example.com\"\ngroups = {groups}\nprincipals = [{principals}]\n"
+            ));
         }
         text
     }
 
+    /// The private keys, as their files have them.
+    pub fn keys(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let file = |login: &str| self.home.join("profiles").join(format!("{login}.pem"));
+        LOGINS.iter().map(|(login, _)| Ok(private::read(&file(login))?.to_vec())).collect()
+    }
+
     /// Somebody reads.
     pub async fn get<T: DeserializeOwned>(&self, login: &str, path: &[&str]) -> Result<T, Failure> {
-        Ok(self.broker(login)?.get(path, &[]).await?.value)
+        Ok(self.caller(login)?.get(path, &[]).await?.value)
     }
 
     /// Somebody does something: a call of its own, not to be taken for a repetition.
@@ -87,34 +97,30 @@ impl People {
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<T, Failure> {
-        Ok(self.broker(login)?.post(path, body).await?.value)
-    }
-
-    /// Somebody tries what must be refused; gives the problem's name.
-    pub async fn refused(&self, login: &str, path: &[&str], body: &Value) -> Result<String, Failure> {
-        match self.post::<Value>(login, path, body).await {
-            Ok(_) => Ok("not refused".to_owned()),
-            Err(Failure::Refused(refused)) => Ok(refused.problem.slug().unwrap_or("unknown").to_owned()),
-            Err(failure) => Err(failure),
-        }
+        Ok(self.caller(login)?.post(path, body).await?.value)
     }
 
     /// Somebody asks for a secret.
     pub async fn secret<T: DeserializeOwned>(&self, login: &str, path: &[&str]) -> Result<T, Failure> {
-        self.broker(login)?.post_for_secret(path).await
+        self.caller(login)?.post_for_secret(path).await
     }
 
-    fn broker(&self, login: &str) -> Result<Broker, Failure> {
+    /// Somebody, about to call; what they do is the same call however often they say it.
+    pub fn caller(&self, login: &str) -> Result<Broker, Failure> {
         let surroundings = Surroundings { home: Some(self.home.clone()), ..Surroundings::default() };
         let account = Account::settle(Some(login), &surroundings)?;
-        Broker::new(account, Arc::new(MachineClock), Arc::new(MachineEntropy))
+        let broker = Broker::new(account, Arc::new(MachineClock), Arc::new(MachineEntropy))?;
+        broker.be_quiet();
+        Ok(broker)
     }
 }
 
+/// Who vouches for a login.
 fn issuer(login: &str) -> String {
     format!("demo/{login}")
 }
 
-fn subject(login: &str) -> String {
+/// What its tokens and the log call a login.
+pub fn subject(login: &str) -> String {
     format!("{login}@example.com")
 }

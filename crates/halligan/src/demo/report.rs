@@ -2,45 +2,56 @@
 
 use std::process::ExitCode;
 
-use comfy_table::presets;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::narrate::Narrator;
 use crate::cli::Ui;
+
+/// The width of a terminal that says nothing of its own.
+const COLUMNS: u16 = 80;
+const COLUMNS_MAX: u16 = 100;
 
 /// One promise.
 #[derive(Debug, Serialize)]
 pub struct Promise {
     /// `P1` to `P6`.
     pub id: &'static str,
-    /// Held, not held, or not to be judged yet.
+    /// Held, not held, or not to be judged yet: then `pending` says what is missing.
     pub held: Option<bool>,
     /// What was seen.
     pub evidence: Value,
     /// What isn't built yet.
     pub pending: Option<&'static str>,
-    /// The promise, and the evidence in words.
+    /// The promise in words.
     #[serde(skip)]
-    pub words: (&'static str, String),
+    pub title: &'static str,
+    /// The evidence in words, a line each.
+    #[serde(skip)]
+    pub told: Vec<String>,
 }
 
 impl Promise {
-    /// A promise of which every part exists.
-    pub fn whole(id: &'static str, held: bool, evidence: Value, words: (&'static str, String)) -> Self {
-        Self { id, held: Some(held), evidence, pending: None, words }
+    /// A promise of which no part exists.
+    pub fn unbuilt(id: &'static str, title: &'static str, pending: &'static str) -> Self {
+        Self {
+            id,
+            held: None,
+            evidence: Value::Object(Default::default()),
+            pending: Some(pending),
+            title,
+            told: vec![],
+        }
     }
 
-    /// A promise with a part that is pending: what exists can break it, not keep it.
-    pub fn part(
-        id: &'static str,
-        sound: bool,
-        evidence: Value,
-        pending: &'static str,
-        words: (&'static str, String),
-    ) -> Self {
-        Self { id, held: if sound { None } else { Some(false) }, evidence, pending: Some(pending), words }
+    /// In a word: of a promise in part, whatever exists held.
+    fn verdict(&self) -> (&'static str, Color) {
+        match self.held {
+            Some(true) => ("yes", Color::Green),
+            Some(false) => ("NO", Color::Red),
+            None if self.told.is_empty() => ("not yet", Color::DarkGrey),
+            None => ("so far", Color::Yellow),
+        }
     }
 }
 
@@ -55,14 +66,10 @@ pub struct Report {
 
 impl Report {
     /// Prints it, and says whether a promise was broken.
-    pub fn publish(&self, ui: &Ui, narrator: &Narrator) -> ExitCode {
+    pub fn publish(&self, ui: &Ui) -> ExitCode {
         let printed = match serde_json::to_value(self) {
             Ok(json) if ui.json => ui.print_json(&json),
-            Ok(_) => ui.print(&format!("\n{}", self.table())),
-            Err(error) => {
-                narrator.failed(&error.into());
-                return ExitCode::FAILURE;
-            }
+            Ok(_) | Err(_) => ui.print(&format!("\n{}", self.table(ui))),
         };
         match printed {
             Ok(()) if self.is_broken() => ExitCode::FAILURE,
@@ -75,23 +82,28 @@ impl Report {
         self.promises.iter().any(|promise| promise.held == Some(false))
     }
 
-    fn table(&self) -> Table {
+    fn table(&self, ui: &Ui) -> Table {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-        if table.width().is_none_or(|width| width > 100) {
-            table.set_width(100);
+        let columns = table.width().unwrap_or(COLUMNS).clamp(COLUMNS, COLUMNS_MAX);
+        table.set_width(columns).set_header(["", "PROMISE", "HELD", "EVIDENCE"]);
+        if !ui.colours {
+            table.force_no_tty();
         }
-        table.set_header(["promise", "held", "evidence"]);
+        let fixed = |width| ColumnConstraint::Absolute(Width::Fixed(width));
+        for (column, width) in table.column_iter_mut().zip([4, 18, 9]) {
+            column.set_constraint(fixed(width));
+        }
         for promise in &self.promises {
-            let (title, evidence) = &promise.words;
-            let held = match promise.held {
-                Some(true) => "yes",
-                Some(false) => "NO",
-                None => "pending",
-            };
-            let pending = promise.pending.map(|what| format!("Not built yet: {what}.")).unwrap_or_default();
-            let words = [evidence.as_str(), pending.as_str()].join("\n");
-            table.add_row([format!("{} {title}", promise.id), held.to_owned(), words.trim().to_owned()]);
+            let (word, colour) = promise.verdict();
+            let mut told: Vec<String> = promise.told.iter().map(|line| format!("- {line}")).collect();
+            told.extend(promise.pending.map(|what| format!("not built yet: {what}")));
+            table.add_row([
+                Cell::new(promise.id),
+                Cell::new(promise.title),
+                Cell::new(word).fg(colour),
+                Cell::new(told.join("\n")),
+            ]);
         }
         table
     }
@@ -99,12 +111,14 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn report(held: Option<bool>) -> Report {
-        let words = ("it ends on time", "it did".to_owned());
-        let promise = Promise { id: "P2", held, evidence: Value::Null, pending: None, words };
-        Report { promises: vec![promise], grants: Value::Null }
+        let told = vec!["it did".to_owned()];
+        let ends = Promise { id: "P2", held, evidence: Value::Null, pending: None, title: "It ends on time", told };
+        Report { promises: vec![ends, Promise::unbuilt("P4", "Loud", "alerts")], grants: Value::Null }
     }
 
     #[test]
@@ -114,9 +128,36 @@ mod tests {
     }
 
     #[test]
-    fn a_pending_part_keeps_nothing_and_can_break_it() {
-        let words = || ("logged", String::new());
-        assert_eq!(Promise::part("P3", true, Value::Null, "the tree", words()).held, None);
-        assert_eq!(Promise::part("P3", false, Value::Null, "the tree", words()).held, Some(false));
+    fn the_json_has_what_was_agreed_and_no_more() {
+        let json = serde_json::to_value(report(Some(true))).unwrap();
+        insta::assert_json_snapshot!(json, @r#"
+        {
+          "grants": null,
+          "promises": [
+            {
+              "evidence": null,
+              "held": true,
+              "id": "P2",
+              "pending": null
+            },
+            {
+              "evidence": {},
+              "held": null,
+              "id": "P4",
+              "pending": "alerts"
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn the_table_fits_a_terminal() {
+        let ui = Ui { json: false, colours: false };
+        let table = report(Some(false)).table(&ui).to_string();
+        assert!(table.lines().all(|line| line.chars().count() <= usize::from(COLUMNS_MAX)), "{table}");
+        for word in ["P2", "It ends on time", "NO", "it did", "not yet", "not built yet: alerts"] {
+            assert!(table.contains(word), "{word}: {table}");
+        }
     }
 }

@@ -1,131 +1,277 @@
-//! What the sink's bytes say, and what is found in no file.
+//! What the sink's bytes say, and which files hold a secret. Nothing here is
+//! asked of the broker's own code: entries are plain JSON.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use halligan_server::views::CredentialsView;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
-use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::sleep;
 
-use crate::demo::narrate::Narrator;
+use super::scene::{Refusal, Scene};
+use crate::demo::observe::now;
 use crate::demo::world::World;
 
-const SETTLED_WITHIN: Duration = Duration::from_secs(5);
+const SETTLED_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+/// DESIGN: an entry is JSON of at most 4 kB.
+const ENTRY_BYTES_MAX: usize = 4_096;
 
 /// What was seen.
-pub struct Logged {
-    /// Whether the log is whole and holds no secret.
-    pub sound: bool,
-    /// How many entries it has.
+#[derive(Debug, Default, Serialize)]
+pub struct Audit {
     pub entries: usize,
-    /// All of it.
-    pub evidence: Value,
+    /// Whether the positions are 1, 2, 3, … and the times never go back, across the kill too.
+    pub continuous: bool,
+    pub oversized: usize,
+    /// Credentials that people received, and entries of an issue: as many.
+    pub received: usize,
+    pub issued: usize,
+    /// Issued without an intent that stands before.
+    pub issued_without_intent: usize,
+    /// Intents of grants that were not active, or active without a second person and past their trial.
+    pub unlawful: Vec<String>,
+    pub refusals: usize,
+    /// Refusals that left no entry of their own.
+    pub refusals_unrecorded: Vec<&'static str>,
+    pub files_searched: usize,
+    pub bytes_searched: usize,
+    pub secrets_searched_for: usize,
+    /// Files with a secret key, a session token, a bearer token or a private key in them.
+    pub files_with_secrets: Vec<PathBuf>,
 }
 
-pub async fn play(
-    world: &World,
-    narrator: &Narrator,
-    secrets: &[&CredentialsView],
-    refusals: usize,
-) -> anyhow::Result<Logged> {
+impl Audit {
+    /// Whether the record is whole.
+    pub fn is_whole(&self) -> bool {
+        self.entries > 0 && self.continuous && self.oversized == 0 && self.refusals_unrecorded.is_empty()
+    }
+
+    /// Whether nothing secret was written down.
+    pub fn is_discreet(&self) -> bool {
+        self.files_searched > 0 && self.files_with_secrets.is_empty()
+    }
+
+    /// Whether each issue has its intent before it, and no issue was lost or counted twice.
+    pub fn is_intended(&self) -> bool {
+        self.issued > 0 && self.issued_without_intent == 0 && self.issued == self.received
+    }
+}
+
+pub async fn play(scene: &Scene<'_>) -> anyhow::Result<Audit> {
     // The last outcomes are on their way: nobody waits for those.
-    let deadline = Instant::now() + SETTLED_WITHIN;
-    let mut lines = entries(&world.log_directory())?;
-    while !is_settled(&lines) && Instant::now() < deadline {
+    let deadline = now() + SETTLED_WITHIN;
+    let entries = loop {
+        let bytes = fs::read(scene.world.sink_file()).context("can't read the sink")?;
+        let entries = entries(&bytes)?;
+        if of_type(&entries, "credentials.issued").count() >= scene.mint_count() || now() >= deadline {
+            break entries;
+        }
         sleep(Duration::from_millis(100)).await;
-        lines = entries(&world.log_directory())?;
-    }
-    let gapless = has_no_gap(&lines);
-    narrator.seen("entries in the sink, without a gap", &lines.len().to_string());
-    let unintended = issued_without_intent(&lines);
-    narrator.seen("credentials issued without an intent before", &unintended.to_string());
-    let refused = lines.iter().filter(|line| kind(line) == "action.refused").count();
-    narrator.seen("refusals with an entry", &refused.to_string());
-    let found = files_with_secrets(world.directory(), secrets)?;
-    narrator.seen("files of the broker with a secret in them", &found.len().to_string());
-    let sound = gapless && unintended == 0 && refused >= refusals && found.is_empty();
-    let evidence = json!({
-        "entries": lines.len(), "gapless": gapless, "issued_without_intent": unintended,
-        "refusals": refused, "files_with_secrets": found,
-    });
-    Ok(Logged { sound, entries: lines.len(), evidence })
+    };
+    let mut audit = judged(&entries, &scene.refusals());
+    audit.received = scene.mint_count();
+    search(&mut audit, scene)?;
+    tell(scene, &audit);
+    Ok(audit)
 }
 
-fn entries(directory: &Path) -> anyhow::Result<Vec<Value>> {
-    let mut lines = Vec::new();
-    for file in files(directory)? {
-        let text = std::fs::read_to_string(&file).with_context(|| format!("can't read `{}`", file.display()))?;
-        for line in text.lines() {
-            lines.push(
-                serde_json::from_str(line).with_context(|| format!("a line of `{}` is no entry", file.display()))?,
-            );
+fn tell(scene: &Scene<'_>, audit: &Audit) {
+    let narrator = scene.narrator;
+    let said = format!("{} entries, no gap", audit.entries);
+    narrator.seen(audit.continuous, "the sink, from before the kill to now", &said);
+    let said = format!("{} of {}", audit.issued - audit.issued_without_intent, audit.issued);
+    narrator.seen(audit.is_intended(), "credentials issued, their intent written before", &said);
+    let said = if audit.unlawful.is_empty() { "each" } else { "NOT EACH" };
+    narrator.seen(audit.unlawful.is_empty(), "a second person's yes before, or a short trial", said);
+    let said = format!("{} of {}", audit.refusals - audit.refusals_unrecorded.len(), audit.refusals);
+    narrator.seen(audit.refusals_unrecorded.is_empty(), "refusals with an entry of their own", &said);
+    let what = format!("secrets in {} files of the broker", audit.files_searched);
+    let said = if audit.is_discreet() { "none".to_owned() } else { format!("in {}", audit.files_with_secrets.len()) };
+    narrator.seen(audit.is_discreet(), &what, &said);
+}
+
+/// The sink's lines.
+pub fn entries(bytes: &[u8]) -> anyhow::Result<Vec<Value>> {
+    let text = std::str::from_utf8(bytes).context("the sink is not text")?;
+    // The last line may be half written: a line ends with its line feed.
+    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    whole.map(|line| serde_json::from_str(line).context("a line of the sink is no JSON")).collect()
+}
+
+/// How often credentials of a grant were intended.
+pub fn intents_of(entries: &[Value], grant: &str) -> usize {
+    of_type(entries, "credentials.intended").filter(|entry| text(entry, "/entry/links/grant") == grant).count()
+}
+
+fn judged(entries: &[Value], refusals: &[Refusal]) -> Audit {
+    let issued = of_type(entries, "credentials.issued").count();
+    Audit {
+        entries: entries.len(),
+        continuous: is_continuous(entries),
+        oversized: entries.iter().filter(|line| size(line) > ENTRY_BYTES_MAX).count(),
+        issued,
+        issued_without_intent: issued_without_intent(entries),
+        unlawful: unlawful(entries),
+        refusals: refusals.len(),
+        refusals_unrecorded: unrecorded(entries, refusals),
+        ..Audit::default()
+    }
+}
+
+fn text<'a>(entry: &'a Value, pointer: &str) -> &'a str {
+    entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn kind(entry: &Value) -> &str {
+    text(entry, "/entry/type")
+}
+
+fn of_type<'a>(entries: &'a [Value], wanted: &'a str) -> impl Iterator<Item = &'a Value> {
+    entries.iter().filter(move |entry| kind(entry) == wanted)
+}
+
+fn size(line: &Value) -> usize {
+    line.get("entry").map_or(0, |entry| entry.to_string().len())
+}
+
+fn is_continuous(entries: &[Value]) -> bool {
+    let positions = entries.iter().map(|entry| entry.get("position").and_then(Value::as_u64));
+    let times: Vec<Option<Timestamp>> = entries.iter().map(|entry| text(entry, "/entry/time").parse().ok()).collect();
+    let whole = positions.zip(1..).all(|(found, expected)| found == Some(expected));
+    whole && times.iter().all(Option::is_some) && times.is_sorted()
+}
+
+fn issued_without_intent(entries: &[Value]) -> usize {
+    let mut intended = BTreeSet::new();
+    let mut without = 0;
+    for entry in entries {
+        let mint = text(entry, "/entry/data/mint");
+        match kind(entry) {
+            "credentials.intended" => drop(intended.insert(mint)),
+            "credentials.issued" if !intended.contains(mint) => without += 1,
+            _ => {}
         }
     }
-    Ok(lines)
+    without
 }
 
-fn kind(line: &Value) -> &str {
-    line.pointer("/entry/type").and_then(Value::as_str).unwrap_or_default()
+/// A grant's life, as far as issuing is concerned.
+#[derive(Default)]
+struct Life<'a> {
+    requester: &'a str,
+    second: &'a str,
+    trial_until: Option<Timestamp>,
+    ends_at: Option<Timestamp>,
+    over: bool,
 }
 
-fn mints<'a>(lines: &'a [Value], wanted: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
-    let named = move |(index, line): (usize, &'a Value)| {
-        let mint = line.pointer("/entry/data/mint").and_then(Value::as_str)?;
-        (kind(line) == wanted).then_some((index, mint))
-    };
-    lines.iter().enumerate().filter_map(named)
+impl Life<'_> {
+    fn may_mint(&self, at: Timestamp) -> bool {
+        let second = !self.second.is_empty() && self.second != self.requester;
+        let until = if second { self.ends_at } else { self.trial_until };
+        !self.over && !self.requester.is_empty() && until.is_some_and(|until| at < until)
+    }
 }
 
-/// Every intent has its outcome.
-fn is_settled(lines: &[Value]) -> bool {
-    let outcomes: BTreeSet<&str> = ["credentials.issued", "credentials.failed", "credentials.discarded"]
-        .into_iter()
-        .flat_map(|wanted| mints(lines, wanted).map(|(_, mint)| mint).collect::<Vec<_>>())
-        .collect();
-    mints(lines, "credentials.intended").all(|(_, mint)| outcomes.contains(mint))
-}
-
-fn has_no_gap(lines: &[Value]) -> bool {
-    let positions = lines.iter().map(|line| line.get("position").and_then(Value::as_u64));
-    !lines.is_empty() && positions.zip(1..).all(|(found, expected)| found == Some(expected))
-}
-
-fn issued_without_intent(lines: &[Value]) -> usize {
-    let intended = |before: usize, mint: &str| {
-        mints(lines, "credentials.intended").any(|(at, other)| at < before && other == mint)
-    };
-    mints(lines, "credentials.issued").filter(|(at, mint)| !intended(*at, mint)).count()
-}
-
-/// Files below `directory` that hold a secret key, a token, or a person's private
-/// key: but for the profiles, which are people's own.
-fn files_with_secrets(directory: &Path, secrets: &[&CredentialsView]) -> anyhow::Result<Vec<String>> {
-    let secrets: Vec<&str> =
-        secrets.iter().flat_map(|s| [s.secret_access_key.expose_secret(), s.session_token.expose_secret()]).collect();
-    let mut found = Vec::new();
-    let own = ["halligan.toml", "broker.log", "incidents.toml"].map(|name| directory.join(name));
-    for file in files(&directory.join("state"))?.into_iter().chain(own) {
-        let bytes = std::fs::read(&file).with_context(|| format!("can't read `{}`", file.display()))?;
-        let text = String::from_utf8_lossy(&bytes);
-        if secrets.iter().any(|secret| text.contains(secret)) {
-            found.push(file.display().to_string());
+/// The ids of grants whose credentials were intended when they must not be.
+fn unlawful(entries: &[Value]) -> Vec<String> {
+    let mut lives: BTreeMap<&str, Life<'_>> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for entry in entries {
+        let grant = text(entry, "/entry/links/grant");
+        let person = text(entry, "/entry/actor/person");
+        let time = |pointer: &str| text(entry, pointer).parse().ok();
+        let life = lives.entry(grant).or_default();
+        match kind(entry) {
+            "grant.requested" => life.requester = person,
+            "grant.acknowledged" => life.second = person,
+            "grant.activated" => {
+                life.ends_at = time("/entry/data/ends_at");
+                life.trial_until = time("/entry/data/ack_due");
+            }
+            "extension.acknowledged" => life.ends_at = time("/entry/data/ends_at"),
+            "grant.expired" | "grant.revoked" | "grant.returned" => life.over = true,
+            "credentials.intended" if !time("/entry/time").is_some_and(|at| life.may_mint(at)) => {
+                found.insert(grant.to_owned());
+            }
+            _ => {}
         }
     }
-    Ok(found)
+    found.into_iter().collect()
 }
 
-fn files(directory: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
+/// What was refused, and for what another entry stands at best.
+fn unrecorded(entries: &[Value], refusals: &[Refusal]) -> Vec<&'static str> {
+    let mut recorded: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for entry in of_type(entries, "action.refused") {
+        let (login, problem) = (text(entry, "/entry/actor/principal/subject"), text(entry, "/entry/data/problem"));
+        *recorded.entry((login, problem)).or_default() += 1;
+    }
+    let mut missing = Vec::new();
+    for refusal in refusals {
+        match recorded.get_mut(&(refusal.login.as_str(), refusal.answered.as_str())) {
+            Some(left) if *left > 0 => *left -= 1,
+            Some(_) | None => missing.push(refusal.attempt),
+        }
+    }
+    missing
+}
+
+/// Looks for what was issued, and for what people sign with, in whatever the broker wrote.
+fn search(audit: &mut Audit, scene: &Scene<'_>) -> anyhow::Result<()> {
+    let keys = scene.world.people.keys()?;
+    let keys = keys.iter().filter_map(|key| key_material(key)).map(str::to_owned);
+    let issued = scene.secrets();
+    let secrets: Vec<String> =
+        issued.iter().map(|secret| secret.expose_secret().to_owned()).chain(keys).filter(|s| !s.is_empty()).collect();
+    audit.secrets_searched_for = secrets.len();
+    for file in broker_files(&scene.world)? {
+        let bytes = fs::read(&file).with_context(|| format!("can't read `{}`", file.display()))?;
+        let content = String::from_utf8_lossy(&bytes);
+        audit.files_searched += 1;
+        audit.bytes_searched += bytes.len();
+        if secrets.iter().any(|secret| content.contains(secret)) || holds_bearer_token(&content) {
+            audit.files_with_secrets.push(file);
+        }
+    }
+    Ok(())
+}
+
+/// The longest line of a key in PEM: its secret, in base 64.
+fn key_material(pem: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(pem).ok()?;
+    text.lines().filter(|line| !line.starts_with('-')).max_by_key(|line| line.len())
+}
+
+/// A signed token: two parts that begin a JSON object, in base 64, with a dot between.
+fn holds_bearer_token(content: &str) -> bool {
+    let in_token = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    content.match_indices("eyJ").any(|(at, _)| {
+        let rest = content.get(at..).unwrap_or_default();
+        let token = rest.split(|c| !in_token(c)).next().unwrap_or_default();
+        token.contains(".eyJ")
+    })
+}
+
+fn broker_files(world: &World) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let listed = std::fs::read_dir(directory).with_context(|| format!("can't read `{}`", directory.display()))?;
-    for entry in listed {
-        let path = entry.context("can't read a directory")?.path();
-        if path.is_dir() {
-            files.extend(self::files(&path)?);
-        } else {
-            files.push(path);
-        }
+    for path in world.broker_files() {
+        if path.is_dir() { files.extend(files_below(&path)?) } else { files.push(path) }
+    }
+    Ok(files)
+}
+
+fn files_below(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let unreadable = || format!("can't read `{}`", directory.display());
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).with_context(unreadable)? {
+        let path = entry.with_context(unreadable)?.path();
+        if path.is_dir() { files.extend(files_below(&path)?) } else { files.push(path) }
     }
     files.sort();
     Ok(files)
@@ -133,21 +279,112 @@ fn files(directory: &Path) -> anyhow::Result<Vec<std::path::PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
     use super::*;
 
-    fn line(position: u64, kind: &str, mint: &str) -> Value {
-        json!({ "position": position, "entry": { "type": kind, "data": { "mint": mint } } })
+    /// Entries of one grant, a second apart from 02:40:00 on.
+    fn log(events: &[(&str, &str, Value)]) -> Vec<Value> {
+        let line = |(n, (kind, person, data)): (usize, &(&str, &str, Value))| {
+            json!({ "position": n + 1, "entry": {
+                "type": kind, "time": format!("2026-03-01T02:40:{n:02}Z"), "data": data, "links": { "grant": "g" },
+                "actor": { "person": person, "principal": { "subject": format!("{person}@example.com") } },
+            } })
+        };
+        events.iter().enumerate().map(line).collect()
+    }
+
+    fn activated() -> Value {
+        json!({ "ends_at": "2026-03-01T02:40:30Z", "ack_due": null })
+    }
+
+    fn on_trial() -> Value {
+        json!({ "ends_at": "2026-03-01T02:40:30Z", "ack_due": "2026-03-01T02:40:03Z" })
     }
 
     #[test]
-    fn gaps_and_missing_intents_are_seen() {
-        let whole = [line(1, "credentials.intended", "a"), line(2, "credentials.issued", "a")];
-        assert!(has_no_gap(&whole) && issued_without_intent(&whole) == 0 && is_settled(&whole));
-        assert!(!has_no_gap(&[line(1, "x", ""), line(3, "x", "")]) && !has_no_gap(&[]));
-        assert_eq!(
-            issued_without_intent(&[line(1, "credentials.issued", "a"), line(2, "credentials.intended", "a")]),
-            1
-        );
-        assert!(!is_settled(&[line(1, "credentials.intended", "a")]));
+    fn a_gap_a_swap_and_a_clock_that_goes_back_are_seen() {
+        let whole = log(&[("a", "", json!({})), ("b", "", json!({})), ("c", "", json!({}))]);
+        assert!(is_continuous(&whole) && is_continuous(&[]));
+        let mut gap = whole.clone();
+        gap.remove(1);
+        assert!(!is_continuous(&gap));
+        let mut swapped = whole.clone();
+        swapped.swap(0, 1);
+        assert!(!is_continuous(&swapped));
+        let mut back = whole.clone();
+        *back.last_mut().unwrap().pointer_mut("/entry/time").unwrap() = json!("2026-03-01T02:39:59Z");
+        assert!(!is_continuous(&back));
+        let mut headless = whole;
+        headless.remove(0);
+        assert!(!is_continuous(&headless));
+    }
+
+    #[test]
+    fn an_issue_needs_its_own_intent_and_before_it() {
+        let (a, b) = (json!({ "mint": "a" }), json!({ "mint": "b" }));
+        let intended = |mint: &Value| ("credentials.intended", "alice", mint.clone());
+        let issued = |mint: &Value| ("credentials.issued", "alice", mint.clone());
+        assert_eq!(issued_without_intent(&log(&[intended(&a), issued(&a), intended(&b)])), 0);
+        assert_eq!(issued_without_intent(&log(&[issued(&a), intended(&a)])), 1);
+        assert_eq!(issued_without_intent(&log(&[intended(&a), issued(&b)])), 1);
+    }
+
+    #[test]
+    fn who_may_mint_is_read_from_the_log_alone() {
+        let (requested, yes) = (("grant.requested", "alice", json!({})), |who| ("grant.acknowledged", who, json!({})));
+        let active = |data| ("grant.activated", "", data);
+        let intended = ("credentials.intended", "alice", json!({ "mint": "a" }));
+        let over = ("grant.revoked", "carol", json!({}));
+        let lawful = [
+            vec![requested.clone(), yes("bob"), active(activated()), intended.clone()],
+            vec![requested.clone(), active(on_trial()), intended.clone()],
+        ];
+        for events in lawful {
+            assert!(unlawful(&log(&events)).is_empty(), "{events:?}");
+        }
+        let breaches = [
+            vec![requested.clone(), intended.clone()],
+            vec![requested.clone(), yes("bob"), intended.clone()],
+            vec![requested.clone(), active(activated()), intended.clone()],
+            vec![requested.clone(), yes("alice"), active(activated()), intended.clone()],
+            vec![requested.clone(), yes("bob"), active(activated()), over.clone(), intended.clone()],
+            // The trial ends at :03.
+            vec![requested, active(on_trial()), yes("alice"), intended],
+        ];
+        for events in breaches {
+            assert_eq!(unlawful(&log(&events)), ["g"], "{events:?}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_wants_an_entry_of_its_own() {
+        let refusal = |login: &str| Refusal {
+            attempt: "her own yes",
+            login: format!("{login}@example.com"),
+            expected: "same-person",
+            answered: "same-person".to_owned(),
+        };
+        let entry = |person| ("action.refused", person, json!({ "problem": "same-person" }));
+        let two = [refusal("alice"), refusal("alice-phone")];
+        assert!(unrecorded(&log(&[entry("alice"), entry("alice-phone")]), &two).is_empty());
+        assert_eq!(unrecorded(&log(&[entry("alice"), entry("alice")]), &two), ["her own yes"]);
+        assert_eq!(unrecorded(&[], &two).len(), 2);
+    }
+
+    #[test]
+    fn a_half_written_line_is_not_read_and_a_broken_one_is_an_error() {
+        assert_eq!(entries(b"{\"position\":1}\n{\"posi").unwrap().len(), 1);
+        assert!(entries(b"{\"position\":1}\nnonsense\n").is_err());
+    }
+
+    #[test]
+    fn tokens_and_keys_are_recognised() {
+        assert!(holds_bearer_token("…\"Bearer eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2ln\"…"));
+        assert!(!holds_bearer_token("eyJhbGciOiJFZERTQSJ9 and .eyJzdWIi, but apart"));
+        let pem = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
+        assert_eq!(key_material(pem), Some("MC4CAQAwBQYDK2VwBCIEIA=="));
     }
 }

@@ -1,51 +1,93 @@
-//! Started again with what was left: nothing that ended is back, nothing else is gone.
+//! Started again with what was left: what had ended stays ended, what was begun
+//! is finished, and nothing is done twice.
 
-use std::collections::BTreeSet;
+use halligan_aws::{Attempt, Seen};
+use halligan_server::views::{ContainmentState, GrantPage, GrantState, GrantView};
+use serde::Serialize;
+use tokio::time::Instant;
 
-use halligan_server::views::GrantState;
-use serde_json::{Value, json};
-use tokio::time::{Duration, Instant, sleep};
-
-use super::{Held, all, mint, read};
-use crate::demo::narrate::Narrator;
-use crate::demo::observe;
-use crate::demo::world::World;
-
-const SETTLED_WITHIN: Duration = Duration::from_secs(10);
+use super::blackout::Left;
+use super::overlap;
+use super::scene::{Held, Scene};
 
 /// What was seen.
-pub struct Recovered {
-    /// Whether everything is as it should be.
-    pub sound: bool,
-    /// All of it.
-    pub evidence: Value,
+#[derive(Debug, Serialize)]
+pub struct Recovery {
+    /// From its start to being ready.
+    pub ready_after_seconds: f64,
+    /// The grant that ended while there was no broker.
+    pub ended_meanwhile: GrantState,
+    pub ended_meanwhile_denied: bool,
+    /// The grant that was active all along: the credentials from before, and new ones.
+    pub active: GrantState,
+    pub active_same_end: bool,
+    pub active_allowed: bool,
+    pub active_new_mint_allowed: bool,
+    /// The grant whose revocation was cut short.
+    pub interrupted: GrantState,
+    pub interrupted_contained: bool,
+    pub interrupted_denied: bool,
+    /// Whether a request that was said again, with its idempotency key, was the same grant.
+    pub repeated_is_the_same: bool,
+    pub grants: usize,
+    pub active_grants: usize,
 }
 
-pub async fn play(world: &mut World, narrator: &Narrator, active: &Held, short: &Held) -> anyhow::Result<Recovered> {
-    world.broker.restart().await?;
-    narrator.seen("halligan serve, with the same configuration", "ready");
-    let deadline = Instant::now() + SETTLED_WITHIN;
-    let mut expired = read(world, &short.id).await?.state;
-    while expired != GrantState::Expired && Instant::now() < deadline {
-        sleep(Duration::from_millis(100)).await;
-        expired = read(world, &short.id).await?.state;
+impl Recovery {
+    pub fn held(&self) -> bool {
+        let ended = self.ended_meanwhile == GrantState::Expired && self.ended_meanwhile_denied;
+        let active = self.active == GrantState::Active && self.active_same_end;
+        let used = self.active_allowed && self.active_new_mint_allowed && self.active_grants == 1;
+        let interrupted = self.interrupted == GrantState::Revoked && self.interrupted_contained;
+        ended && active && used && interrupted && self.interrupted_denied && self.repeated_is_the_same
     }
-    narrator.seen("the grant that ended meanwhile", &expired.to_string());
-    let dead = !observe::works(&short.visitor).await;
-    let went_on = observe::works(&active.visitor).await;
-    narrator.seen("the active grant's credentials", if went_on { "still allowed" } else { "REFUSED" });
-    let renewed = observe::works(&mint(world, &active.id).await?.visitor).await;
-    narrator.seen("a new mint under it", if renewed { "allowed" } else { "REFUSED" });
-    let grants = all(world).await?.grants;
-    let ids: BTreeSet<&str> = grants.iter().map(|grant| grant.id.as_str()).collect();
-    let active_now = grants.iter().filter(|grant| grant.state == GrantState::Active).count();
-    narrator.seen("grants, of which active", &format!("{}, {active_now}", grants.len()));
-    let sound =
-        expired == GrantState::Expired && dead && went_on && renewed && active_now == 1 && ids.len() == grants.len();
-    let evidence = json!({
-        "ended_while_dead": { "grant": short.id, "state": expired, "refused": dead },
-        "active": { "grant": active.id, "allowed": went_on, "new_mint_allowed": renewed },
-        "grants": grants.len(), "active_grants": active_now,
-    });
-    Ok(Recovered { sound, evidence })
+}
+
+pub async fn play(scene: &Scene<'_>, active: &Held, left: Left) -> anyhow::Result<Recovery> {
+    let Left { short, request, caller, interrupted, active_ends_at } = left;
+    let started = Instant::now();
+    scene.narrator.waiting("starting it again", scene.world.broker.restart()).await?;
+    let ready_after_seconds = started.elapsed().as_secs_f64();
+    scene.narrator.seen(true, "started with what was left, and ready", &format!("after {ready_after_seconds:.1} s"));
+
+    let expired = scene.settled(&short.grant).await?.state;
+    let said = expired.to_string();
+    scene.narrator.seen(expired == GrantState::Expired, "the grant that ended meanwhile", &said);
+    let denied = scene.try_out(&short, Attempt::ListBuckets, false, "AWS, with its credentials").await;
+    let interrupted_grant = overlap::contained(scene, &interrupted.grant).await?;
+    let contained = interrupted_grant.containment.as_ref().map(|seen| seen.state) == Some(ContainmentState::Contained);
+    let said = if contained { "contained" } else { "not contained" };
+    scene.narrator.seen(contained, "the revocation that the kill cut short", said);
+    let interrupted_denied =
+        scene.try_out(&interrupted, Attempt::ListBuckets, false, "AWS, with those credentials").await;
+
+    let grant = scene.read(&active.grant).await?;
+    let allowed = scene.try_out(active, Attempt::ListBuckets, true, "AWS, with the active grant's credentials").await;
+    let renewed = scene.mint("alice", &active.grant).await?;
+    let renewed = scene.try_out(&renewed, Attempt::ListBuckets, true, "AWS, with new ones of the same grant").await;
+
+    let again: GrantView = caller.post(&["v1", "grants"], &request).await?.value;
+    let repeated_is_the_same = again.id == short.grant;
+    let said = if repeated_is_the_same { "the same grant" } else { "another grant" };
+    scene.narrator.seen(repeated_is_the_same, "alice's request, sent again as it was", said);
+    let page: GrantPage = scene.world.people.get("carol", &["v1", "grants"]).await?;
+    Ok(Recovery {
+        ready_after_seconds,
+        ended_meanwhile: expired,
+        ended_meanwhile_denied: is_denied(&denied),
+        active: grant.state,
+        active_same_end: grant.ends_at == active_ends_at,
+        active_allowed: allowed == Seen::Allowed,
+        active_new_mint_allowed: renewed == Seen::Allowed,
+        interrupted: interrupted_grant.state,
+        interrupted_contained: contained,
+        interrupted_denied: is_denied(&interrupted_denied),
+        repeated_is_the_same,
+        grants: page.grants.len(),
+        active_grants: page.grants.iter().filter(|grant| grant.state == GrantState::Active).count(),
+    })
+}
+
+const fn is_denied(seen: &Seen) -> bool {
+    matches!(seen, Seen::Denied { .. })
 }

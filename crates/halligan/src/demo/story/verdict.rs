@@ -1,0 +1,294 @@
+//! Whether each promise was held, from what was seen and nothing else.
+
+use serde_json::json;
+
+use super::Story;
+use crate::demo::report::Promise;
+
+/// The six promises of DESIGN §1.
+pub fn promises(story: &Story) -> Vec<Promise> {
+    vec![
+        without_conditions_nothing(story),
+        ends_on_time(story),
+        unlogged_nothing(story),
+        Promise::unbuilt("P4", "Loud", "alerts, reviews, the bypass rate"),
+        works_at_night(story),
+        crash_only(story),
+    ]
+}
+
+fn without_conditions_nothing(story: &Story) -> Promise {
+    let Story { refusals, acknowledged, emergency, log, .. } = story;
+    let right = refusals.iter().filter(|refusal| refusal.is_right()).count();
+    let all = !refusals.is_empty() && right == refusals.len();
+    Promise {
+        id: "P1",
+        title: "No credentials without the conditions",
+        held: Some(all && acknowledged.held() && emergency.held() && log.unlawful.is_empty()),
+        pending: None,
+        told: vec![
+            format!("{right} of {} attempts refused, each for its own reason", refusals.len()),
+            format!(
+                "{} asked, {} acknowledged; AWS denied what her scope leaves out",
+                acknowledged.requested_by, acknowledged.acknowledged_by
+            ),
+            format!("unacknowledged emergency start: {}", emergency.end.told()),
+        ],
+        evidence: json!({
+            "refusals": refusals, "acknowledged": acknowledged, "emergency": emergency,
+            "unlawful_in_log": log.unlawful,
+        }),
+    }
+}
+
+fn ends_on_time(story: &Story) -> Promise {
+    let Story { blackout, overlap, emergency, .. } = story;
+    let seconds = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
+    let contained = overlap.containment.as_ref().and_then(|seen| seen.seconds);
+    Promise {
+        id: "P2",
+        title: "It ends on time, exactly that one",
+        held: Some(
+            blackout.held()
+                && overlap.contained()
+                && overlap.other_untouched()
+                && overlap.boundary_denied
+                && emergency.end.on_time,
+        ),
+        pending: None,
+        told: vec![
+            format!("its broker dead by SIGKILL: {}", blackout.end.told()),
+            format!(
+                "revoked: AWS denied it after {}, the broker saw it contained after {}",
+                seconds(overlap.denied_after_seconds),
+                seconds(contained)
+            ),
+            format!(
+                "her other grant on that role: {} of {} calls allowed meanwhile",
+                overlap.untouched_allowed, overlap.untouched_calls
+            ),
+        ],
+        evidence: json!({
+            "ended_without_broker": blackout, "revoked": overlap, "emergency_not_acknowledged": emergency.end,
+        }),
+    }
+}
+
+fn unlogged_nothing(story: &Story) -> Promise {
+    let Story { mints, log, .. } = story;
+    let before = mints.iter().filter(|mint| mint.intended_before).count();
+    let intended = !mints.is_empty() && before == mints.len() && log.is_intended();
+    let recorded = log.refusals - log.refusals_unrecorded.len();
+    Promise {
+        id: "P3",
+        title: "Nothing happens unlogged",
+        held: (!(log.is_whole() && log.is_discreet() && intended)).then_some(false),
+        pending: Some("the transparency log in the logging account"),
+        told: vec![
+            format!("{} entries, no gap; {recorded} of {} refusals among them", log.entries, log.refusals),
+            format!("{before} of {} times the intent was in the sink before credentials came", mints.len()),
+            match log.files_with_secrets.len() {
+                0 => format!("no secret in the {} files that the broker wrote or read", log.files_searched),
+                found => format!("SECRETS in {found} of {} files", log.files_searched),
+            },
+        ],
+        evidence: json!({ "log": log, "mints": mints }),
+    }
+}
+
+fn works_at_night(story: &Story) -> Promise {
+    let emergency = &story.emergency;
+    Promise {
+        id: "P5",
+        title: "It works at 3 a.m.",
+        held: (!emergency.worked).then_some(false),
+        pending: Some("sign-in with the identity provider down, Slack, the page for phones, drills"),
+        told: vec![format!("nobody there to say yes: access {:.1} s after asking", emergency.seconds_to_access)],
+        evidence: json!({ "emergency_seconds_to_access": emergency.seconds_to_access }),
+    }
+}
+
+fn crash_only(story: &Story) -> Promise {
+    let Story { recovery, blackout, log, .. } = story;
+    let sound = blackout.by_sigkill && recovery.held() && log.continuous && log.is_intended();
+    Promise {
+        id: "P6",
+        title: "Crash-only",
+        held: (!sound).then_some(false),
+        pending: Some("restoring an old backup"),
+        told: vec![
+            format!("killed, ready again after {:.1} s: what ended stayed ended", recovery.ready_after_seconds),
+            "a revocation that was cut short was finished and seen to hold".to_owned(),
+            "the other grant went on; a repeated request made no second one".to_owned(),
+        ],
+        evidence: json!({ "recovery": recovery, "log_continuous": log.continuous, "mints_counted_once": log.is_intended() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use halligan_server::views::{ContainmentState, ContainmentView, GrantState};
+    use jiff::Timestamp;
+
+    use super::super::acknowledged::Acknowledged;
+    use super::super::blackout::Blackout;
+    use super::super::emergency::Overdue;
+    use super::super::log::Audit;
+    use super::super::overlap::Overlap;
+    use super::super::recovery::Recovery;
+    use super::super::scene::{Mint, Refusal};
+    use super::*;
+    use crate::demo::observe::End;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_772_332_800 + second).unwrap()
+    }
+
+    fn end() -> End {
+        End {
+            due: at(20),
+            last_allowed_seconds: Some(-0.1),
+            first_denied_seconds: Some(0.1),
+            calls: 30,
+            denied_early: 0,
+            allowed_late: 0,
+            on_time: true,
+        }
+    }
+
+    /// Everything as it should be.
+    fn good() -> Story {
+        let refusal = Refusal {
+            attempt: "her own yes",
+            login: "alice@example.com".into(),
+            expected: "same-person",
+            answered: "same-person".into(),
+        };
+        Story {
+            refusals: vec![refusal],
+            mints: vec![Mint { grant: "g".into(), intended_before: true }],
+            acknowledged: Acknowledged {
+                grant: "g".into(),
+                requested_by: "alice".into(),
+                acknowledged_by: "bob".into(),
+                in_scope_allowed: true,
+                out_of_scope_denied: true,
+            },
+            overlap: Overlap {
+                revoked: "g".into(),
+                denied_after_seconds: Some(0.2),
+                containment: Some(ContainmentView {
+                    state: ContainmentState::Contained,
+                    observed_at: Some(at(1)),
+                    seconds: Some(0.1),
+                    regions: None,
+                    since: None,
+                    because: None,
+                }),
+                allowed_after_containment: 0,
+                untouched: "h".into(),
+                untouched_calls: 9,
+                untouched_allowed: 9,
+                boundary_denied: true,
+            },
+            emergency: Overdue {
+                grant: "e".into(),
+                seconds_to_access: 0.3,
+                worked: true,
+                end: end(),
+                state: GrantState::Revoked,
+                ended_because: None,
+            },
+            blackout: Blackout {
+                grant: "s".into(),
+                duration_seconds: 20,
+                broker_killed_at: at(2),
+                by_sigkill: true,
+                broker_stayed_dead: true,
+                end: end(),
+                other_calls: 9,
+                other_allowed: 9,
+            },
+            recovery: Recovery {
+                ready_after_seconds: 0.2,
+                ended_meanwhile: GrantState::Expired,
+                ended_meanwhile_denied: true,
+                active: GrantState::Active,
+                active_same_end: true,
+                active_allowed: true,
+                active_new_mint_allowed: true,
+                interrupted: GrantState::Revoked,
+                interrupted_contained: true,
+                interrupted_denied: true,
+                repeated_is_the_same: true,
+                grants: 5,
+                active_grants: 1,
+            },
+            log: Audit {
+                entries: 40,
+                continuous: true,
+                received: 1,
+                issued: 1,
+                refusals: 1,
+                files_searched: 5,
+                ..Audit::default()
+            },
+        }
+    }
+
+    fn held(story: &Story) -> Vec<Option<bool>> {
+        promises(story).iter().map(|promise| promise.held).collect()
+    }
+
+    #[test]
+    fn a_good_story_holds_what_is_built_and_leaves_the_rest_open() {
+        assert_eq!(held(&good()), [Some(true), Some(true), None, None, None, None]);
+        for promise in promises(&good()) {
+            assert_eq!(promise.pending.is_some(), promise.held.is_none(), "{}", promise.id);
+        }
+    }
+
+    #[test]
+    fn each_breach_breaks_its_promises() {
+        type Breach = fn(&mut Story);
+        let breaches: [(&str, Breach, &[&str]); 25] = [
+            ("not refused", |s| s.refusals.iter_mut().for_each(|r| r.answered = "not refused".into()), &["P1"]),
+            ("nothing was tried", |s| s.refusals.clear(), &["P1"]),
+            ("her own yes", |s| s.acknowledged.acknowledged_by = "alice".into(), &["P1"]),
+            ("nobody's yes", |s| s.acknowledged.acknowledged_by.clear(), &["P1"]),
+            ("a scope that doesn't narrow", |s| s.acknowledged.out_of_scope_denied = false, &["P1"]),
+            ("unlawful in the log", |s| s.log.unlawful.push("g".into()), &["P1"]),
+            ("an emergency that lives on", |s| s.emergency.end.on_time = false, &["P1", "P2"]),
+            ("an emergency that stays active", |s| s.emergency.state = GrantState::Active, &["P1"]),
+            ("an emergency without access", |s| s.emergency.worked = false, &["P1", "P5"]),
+            ("an end that is late", |s| s.blackout.end.on_time = false, &["P2"]),
+            ("a broker that was alive", |s| s.blackout.broker_stayed_dead = false, &["P2"]),
+            ("a broker that said farewell", |s| s.blackout.by_sigkill = false, &["P2", "P6"]),
+            ("killed after the end", |s| s.blackout.broker_killed_at = at(21), &["P2"]),
+            ("no containment", |s| s.overlap.containment = None, &["P2"]),
+            ("claimed, not so", |s| s.overlap.allowed_after_containment = 1, &["P2"]),
+            ("another grant was hit", |s| s.overlap.untouched_allowed = 8, &["P2"]),
+            ("a way to lasting access", |s| s.overlap.boundary_denied = false, &["P2"]),
+            ("a gap", |s| s.log.continuous = false, &["P3", "P6"]),
+            ("an unrecorded refusal", |s| s.log.refusals_unrecorded.push("x"), &["P3"]),
+            ("a secret in a file", |s| s.log.files_with_secrets.push("x".into()), &["P3"]),
+            ("credentials first", |s| s.mints.iter_mut().for_each(|m| m.intended_before = false), &["P3"]),
+            ("issued twice", |s| s.log.issued = 2, &["P3", "P6"]),
+            ("an end that came back", |s| s.recovery.ended_meanwhile_denied = false, &["P6"]),
+            ("a forgotten revocation", |s| s.recovery.interrupted_contained = false, &["P6"]),
+            ("a second grant", |s| s.recovery.repeated_is_the_same = false, &["P6"]),
+        ];
+        for (name, breach, expected) in breaches {
+            let mut story = good();
+            breach(&mut story);
+            let broken: Vec<&str> = promises(&story)
+                .iter()
+                .filter(|promise| promise.held == Some(false))
+                .map(|promise| promise.id)
+                .collect();
+            assert_eq!(broken, expected, "{name}");
+        }
+    }
+}
