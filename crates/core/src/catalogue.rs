@@ -26,6 +26,16 @@ pub enum TargetKind {
     AwsRole,
 }
 
+impl TargetKind {
+    /// The word that the API, the log and the request hash use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AwsRole => "aws-role",
+        }
+    }
+}
+
 impl Target {
     /// The role of this name.
     #[must_use]

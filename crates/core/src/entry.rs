@@ -58,7 +58,7 @@ impl Subject {
     /// A target of the catalogue.
     #[must_use]
     pub fn target(target: &Target) -> Self {
-        Self { kind: "aws-role".to_owned(), id: target.id.to_string() }
+        Self { kind: target.kind.as_str().to_owned(), id: target.id.to_string() }
     }
 
     /// The broker itself.

@@ -57,6 +57,26 @@ impl Recorded {
     }
 }
 
+/// So many characters of a list fit into an entry with all the rest of it.
+const LIST_CHARACTERS_MAX: usize = 1_500;
+
+/// A list of texts that fits into an entry: what is too much is counted.
+#[must_use]
+pub fn bounded(texts: Vec<String>) -> Vec<String> {
+    let (mut left, all) = (LIST_CHARACTERS_MAX, texts.len());
+    let mut kept = Vec::new();
+    for text in texts {
+        let text = crate::text::printable(&text, 400);
+        let Some(rest) = left.checked_sub(text.chars().count()) else { break };
+        left = rest;
+        kept.push(text);
+    }
+    if kept.len() < all {
+        kept.push(format!("… and {} more", all - kept.len()));
+    }
+    kept
+}
+
 /// What happened. The names are the log's, kept for as long as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]

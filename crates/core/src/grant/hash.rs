@@ -100,6 +100,7 @@ impl RequestHash {
                 .put(requester.person.as_str())
                 .put(&requester.principal.issuer)
                 .put(&requester.principal.subject)
+                .put(target.kind.as_str())
                 .put(target.id.as_str())
                 .put(resolved.role_arn.to_string())
                 .put(resolved.scope.as_str())
