@@ -66,7 +66,7 @@ fn lists(role: &Role, action: Action) -> Vec<List<'_>> {
 }
 
 fn rule(role: &Role, field: &str) -> String {
-    format!("catalogue.roles.{}.{field}", role.id)
+    format!("roles.{}.{field}", role.id)
 }
 
 fn unmet(role: &Role, lists: &[List<'_>]) -> String {
@@ -170,17 +170,14 @@ mod tests {
     #[test]
     fn a_permission_names_each_rule_that_gave_it() {
         let decision = decide(&["oncall", "platform"], Action::Request, &role());
-        assert_eq!(
-            decision.rules,
-            ["catalogue.roles.prod-admin.requesters: oncall", "catalogue.roles.prod-admin.requesters: platform"]
-        );
+        assert_eq!(decision.rules, ["roles.prod-admin.requesters: oncall", "roles.prod-admin.requesters: platform"]);
     }
 
     #[test]
     fn a_refusal_names_the_rule_and_what_would_satisfy_it() {
         let decision = decide(&["leads"], Action::Request, &role());
-        assert_eq!(decision.rules, ["catalogue.roles.prod-admin.requesters"]);
-        assert_eq!(decision.unmet, ["be a member of one of: oncall, platform (catalogue.roles.prod-admin.requesters)"]);
+        assert_eq!(decision.rules, ["roles.prod-admin.requesters"]);
+        assert_eq!(decision.unmet, ["be a member of one of: oncall, platform (roles.prod-admin.requesters)"]);
     }
 
     #[test]
@@ -189,7 +186,7 @@ mod tests {
         role.access.revokers.clear();
         let decision = decide(&["oncall", "leads", "security"], Action::Revoke, &role);
         assert!(!decision.allow);
-        assert_eq!(decision.unmet, ["nobody may: no group is named (catalogue.roles.prod-admin.revokers)"]);
+        assert_eq!(decision.unmet, ["nobody may: no group is named (roles.prod-admin.revokers)"]);
     }
 
     #[test]
@@ -198,8 +195,8 @@ mod tests {
         role.emergency_acknowledge_within = None;
         let decision = decide(&["platform"], Action::StartEmergency, &role);
         assert!(!decision.allow);
-        assert_eq!(decision.rules, ["catalogue.roles.prod-admin.emergency_acknowledge_within"]);
-        let unmet = "ask without an emergency start: this role takes none (catalogue.roles.prod-admin.emergency_acknowledge_within is not set)";
+        assert_eq!(decision.rules, ["roles.prod-admin.emergency_acknowledge_within"]);
+        let unmet = "ask without an emergency start: this role takes none (roles.prod-admin.emergency_acknowledge_within is not set)";
         assert_eq!(decision.unmet, [unmet]);
     }
 }

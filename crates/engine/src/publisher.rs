@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::sync::{Mutex, watch};
 
-use crate::ports::{Clock, Leases, LogQueue, Sink, SinkError, StoreError};
+use crate::ports::{LogQueue, Sink, SinkError, StoreError};
 
 /// How many entries one append takes.
 const BATCH: u32 = 512;
-/// How long a publisher is alone; an append takes far less.
-const LEASE: SignedDuration = SignedDuration::from_secs(15);
-const LEASE_NAME: &str = "publisher";
-
 /// Why entries could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
@@ -22,58 +18,37 @@ pub enum PublishError {
     /// The store didn't answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Another replica is publishing.
-    #[error("another replica is publishing")]
-    Elsewhere,
 }
 
-/// Publishes entries, one batch at a time across replicas.
+/// Publishes entries, one batch at a time in this process. Replicas may publish at
+/// once: the sink passes over what it has, and knows other bytes when it sees them.
 pub struct Publisher {
     queue: Arc<dyn LogQueue>,
-    leases: Arc<dyn Leases>,
     sink: Arc<dyn Sink>,
-    clock: Arc<dyn Clock>,
-    holder: String,
-    turn: Mutex<Option<Timestamp>>,
+    turn: Mutex<()>,
     durable: watch::Sender<u64>,
     failure: watch::Sender<Option<String>>,
 }
 
 impl Publisher {
-    /// A publisher; `holder` names this replica in leases.
-    pub fn new(
-        queue: Arc<dyn LogQueue>,
-        leases: Arc<dyn Leases>,
-        sink: Arc<dyn Sink>,
-        clock: Arc<dyn Clock>,
-        holder: String,
-    ) -> Self {
-        Self {
-            queue,
-            leases,
-            sink,
-            clock,
-            holder,
-            turn: Mutex::new(None),
-            durable: watch::Sender::new(0),
-            failure: watch::Sender::new(None),
-        }
+    /// A publisher of this queue.
+    pub fn new(queue: Arc<dyn LogQueue>, sink: Arc<dyn Sink>) -> Self {
+        Self { queue, sink, turn: Mutex::new(()), durable: watch::Sender::new(0), failure: watch::Sender::new(None) }
     }
 
     /// Publishes what waits; returns up to which position all is durable.
     ///
     /// # Errors
-    /// The sink or the store failed, or another replica publishes: what waits goes on waiting.
+    /// The sink or the store failed: what waits goes on waiting.
     pub async fn publish(&self) -> Result<u64, PublishError> {
-        let mut held_until = self.turn.lock().await;
-        let outcome = self.publish_alone(&mut held_until).await;
+        let _turn = self.turn.lock().await;
+        let outcome = self.publish_alone().await;
         match &outcome {
             Ok(position) => {
                 self.durable
                     .send_if_modified(|durable| std::mem::replace(durable, (*durable).max(*position)) < *position);
                 self.failure.send_if_modified(|failure| failure.take().is_some());
             }
-            Err(PublishError::Elsewhere) => {}
             Err(error) => {
                 let text = error.to_string();
                 tracing::error!(error = %text, "entries can't be made durable");
@@ -83,16 +58,7 @@ impl Publisher {
         outcome
     }
 
-    async fn publish_alone(&self, held_until: &mut Option<Timestamp>) -> Result<u64, PublishError> {
-        let now = self.clock.now();
-        // The lease is taken again well before its end, so that an append never outlives it.
-        if held_until.is_none_or(|until| until.duration_since(now) < LEASE / 2) {
-            let lease = self.leases.acquire(LEASE_NAME, &self.holder, now, LEASE).await?;
-            *held_until = lease.map(|lease| lease.until);
-            if held_until.is_none() {
-                return Err(PublishError::Elsewhere);
-            }
-        }
+    async fn publish_alone(&self) -> Result<u64, PublishError> {
         loop {
             let batch = self.queue.unpublished(BATCH).await?;
             let Some(last) = batch.last().map(|entry| entry.position) else {
@@ -122,11 +88,6 @@ impl Publisher {
                 Ok(Ok(_)) => {}
                 Ok(Err(PublishError::Sink(SinkError::Fork { position }))) => {
                     return Err(SinkError::Fork { position }.to_string());
-                }
-                Ok(Err(PublishError::Elsewhere)) => {
-                    if self.queue.published().await.is_ok_and(|published| published >= position) {
-                        return Ok(());
-                    }
                 }
                 Ok(Err(error)) => last = error.to_string(),
                 Err(_) => return Err(last),

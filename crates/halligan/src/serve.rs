@@ -9,7 +9,7 @@ use halligan_aws::{Aws, Settings as AwsSettings};
 use halligan_connect::directory_sink::DirectorySink;
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::ports::{Clock, Console, Entropy};
-use halligan_engine::reconcile::{Deadlines, Housekeeping, Publishing, RevocationPorts, Revocations};
+use halligan_engine::reconcile::{Deadlines, Housekeeping, IncidentWatch, Publishing, RevocationPorts, Revocations};
 use halligan_server::App;
 use halligan_server::auth::Authenticator;
 use halligan_store::Database;
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn trace_to_stderr() {
-    let chosen = EnvFilter::try_from_env("HALLIGAN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let chosen = EnvFilter::try_from_env("HALLIGAN_LOG").unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
     // At TRACE the AWS SDK prints AWS's answers, some of which repeat the request, its token and all.
     let harmless = filter_fn(|about| *about.level() != Level::TRACE || !about.target().starts_with("aws_"));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr);
@@ -116,7 +116,6 @@ impl Parts {
             entropy: entropy.clone(),
             grants: store.clone(),
             queue: store.clone(),
-            leases: store.clone(),
             idempotency: store.clone(),
             sink: Arc::new(sink),
             authority: Arc::new(loaded.authority()),
@@ -125,11 +124,7 @@ impl Parts {
             console,
             clock_offset: Arc::new(aws.clock_offset()),
         };
-        let settings = Settings {
-            replica: replica.id().to_owned(),
-            log_wait: loaded.log.wait,
-            mints_per_minute: loaded.limits.mints_per_minute,
-        };
+        let settings = Settings { log_wait: loaded.log.wait, mints_per_minute: loaded.limits.mints_per_minute };
         let revocations = RevocationPorts {
             clock,
             entropy,
@@ -147,9 +142,10 @@ impl Parts {
     /// Starts every worker. They are this replica's for as long as that value lives.
     fn work(self, clock: Arc<dyn Clock>) -> (Workers, Replica) {
         let Self { broker, store, revocations, replica } = self;
-        let (workers, wake) = (Workers::new(clock), broker.wake().clone());
+        let (workers, wake) = (Workers::new(clock, store.is_shared()), broker.wake().clone());
         workers.run(Publishing::new(broker.publisher().clone()), Some(wake.publisher.clone()));
         workers.run(Deadlines::new(broker.clone()), Some(wake.deadlines.clone()));
+        workers.run(IncidentWatch::new(broker.clone(), store.clone()), None);
         workers.run(Revocations::new(broker.clone(), revocations, replica.id().to_owned()), Some(wake.work.clone()));
         workers.run(Housekeeping::new(broker, store.clone(), store), None);
         (workers, replica)

@@ -13,26 +13,30 @@ use tokio_util::task::TaskTracker;
 
 /// A commit wakes the workers of its own replica. What another replica left is
 /// found by looking again; nothing is less safe until then, since deadlines are
-/// judged by the clock wherever they matter.
+/// judged by the clock wherever they matter. A replica alone sleeps to its deadlines.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// As long as it takes: timers have an upper bound of their own.
+const NEVER: Duration = Duration::from_secs(24 * 3_600);
 const BACKOFF_MAX_SECONDS: u64 = 30;
 
 /// The workers of one process.
 pub struct Workers {
     clock: Arc<dyn Clock>,
+    sleep_max: Duration,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
 
 impl Workers {
-    /// None yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, stop: CancellationToken::new(), tasks: TaskTracker::new() }
+    /// None yet; `shared` says whether other replicas may use the same store.
+    pub fn new(clock: Arc<dyn Clock>, shared: bool) -> Self {
+        let sleep_max = if shared { LOOK_AGAIN } else { NEVER };
+        Self { clock, sleep_max, stop: CancellationToken::new(), tasks: TaskTracker::new() }
     }
 
     /// Runs `reconciler` at once, at each of its deadlines, and whenever it is woken.
     pub fn run(&self, reconciler: impl Reconciler + 'static, wake: Option<Arc<Notify>>) {
-        let (clock, stop) = (self.clock.clone(), self.stop.clone());
+        let (clock, stop, sleep_max) = (self.clock.clone(), self.stop.clone(), self.sleep_max);
         let wake = wake.unwrap_or_default();
         self.tasks.spawn(async move {
             let mut failures = 0_u32;
@@ -40,7 +44,7 @@ impl Workers {
                 let pause = match reconciler.tick(clock.now()).await {
                     Ok(status) => {
                         failures = 0;
-                        until(status.next, clock.as_ref())
+                        until(status.next, clock.as_ref()).min(sleep_max)
                     }
                     Err(problem) => {
                         failures = failures.saturating_add(1);
@@ -64,10 +68,10 @@ impl Workers {
 }
 
 fn until(next: Option<Timestamp>, clock: &dyn Clock) -> Duration {
-    let Some(next) = next else { return LOOK_AGAIN };
+    let Some(next) = next else { return NEVER };
     let left = Duration::try_from(next.duration_since(clock.now())).unwrap_or(Duration::ZERO);
     // A millisecond more: a timer that rings early would find nothing due.
-    (left + Duration::from_millis(1)).min(LOOK_AGAIN)
+    left + Duration::from_millis(1)
 }
 
 fn backoff(failures: u32) -> Duration {

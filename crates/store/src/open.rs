@@ -133,6 +133,15 @@ impl Database {
         head.map(drop).map_err(|error| Failure::from(error).into())
     }
 
+    /// Whether other replicas may use the same database.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        match self.engine {
+            Engine::Sqlite => false,
+            Engine::Postgres => true,
+        }
+    }
+
     /// Waits for what is under way, and closes it. A process that dies without
     /// loses nothing that was committed.
     pub async fn close(&self) {

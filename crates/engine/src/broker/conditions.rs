@@ -25,35 +25,35 @@ impl Broker {
     pub(super) async fn incident_is_open(&self, incident: &IncidentRef) -> Result<OpenIncident, Problem> {
         match self.ports.incidents.check(incident).await {
             IncidentStatus::Open(open) => Ok(open),
-            IncidentStatus::Closed { known: true } => Err(Problem::new(
-                ProblemKind::IncidentClosed,
-                format!("the incident `{incident}` is closed: name one that is open"),
-            )
-            .in_field("incident")),
+            IncidentStatus::Closed { known: true } => Err(closed(incident)),
             IncidentStatus::Closed { known: false } => {
-                let providers: Vec<String> = self.ports.incidents.providers().iter().map(ToString::to_string).collect();
-                let detail = format!("there is no incident `{incident}`: name an open one of {}", providers.join(", "));
+                let detail = format!(
+                    "there is no incident `{}` at `{}`: name one that is open there",
+                    incident.id, incident.provider
+                );
                 Err(Problem::new(ProblemKind::IncidentClosed, detail).in_field("incident"))
             }
-            IncidentStatus::Unknown { reason } => {
-                let detail = format!("nobody knows whether the incident `{incident}` is open: {reason}");
-                Err(Problem::new(ProblemKind::IncidentUnknown, detail).in_field("incident").retry_after(5))
-            }
+            IncidentStatus::Unknown { reason } => Err(unknown(incident, &reason)),
         }
     }
 
     /// As [`Broker::incident_is_open`], under a grant that exists: a closed
-    /// incident ends it.
-    pub(super) async fn incident_still_open(&self, grant: &Grant) -> Result<(), Problem> {
-        let checked = self.incident_is_open(&grant.request.incident).await;
-        if let Err(problem) = &checked
-            && problem.kind == ProblemKind::IncidentClosed
-            && let Err(error) = self.command(&Actor::SYSTEM, grant.request.id, None, Command::CloseIncident).await
-        {
-            // It was over already, or the store is down and the next check ends it.
-            tracing::info!(grant = %grant.request.id, %error, "a closed incident's grant could not be ended here");
+    /// incident ends it. One that the tool has lost is no closed one: the record
+    /// says that it was there.
+    pub(crate) async fn incident_still_open(&self, grant: &Grant) -> Result<(), Problem> {
+        let incident = &grant.request.incident;
+        match self.ports.incidents.check(incident).await {
+            IncidentStatus::Open(_) => Ok(()),
+            IncidentStatus::Closed { known: true } => {
+                if let Err(error) = self.command(&Actor::SYSTEM, grant.request.id, None, Command::CloseIncident).await {
+                    // It was over already, or the store is down and the next check ends it.
+                    tracing::info!(grant = %grant.request.id, %error, "a closed incident's grant could not be ended here");
+                }
+                Err(closed(incident))
+            }
+            IncidentStatus::Closed { known: false } => Err(unknown(incident, "its tool no longer has it")),
+            IncidentStatus::Unknown { reason } => Err(unknown(incident, &reason)),
         }
-        checked.map(drop)
     }
 
     /// The catalogue still means what the request's hash says.
@@ -102,4 +102,14 @@ impl Broker {
         );
         Err(Problem::new(ProblemKind::RoleAtCapacity, detail))
     }
+}
+
+fn closed(incident: &IncidentRef) -> Problem {
+    let detail = format!("the incident `{incident}` is closed: name one that is open");
+    Problem::new(ProblemKind::IncidentClosed, detail).in_field("incident")
+}
+
+fn unknown(incident: &IncidentRef, reason: &str) -> Problem {
+    let detail = format!("nobody knows whether the incident `{incident}` is open: {reason}");
+    Problem::new(ProblemKind::IncidentUnknown, detail).in_field("incident").retry_after(5)
 }

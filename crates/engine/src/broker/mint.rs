@@ -12,6 +12,9 @@ use crate::caller::{Caller, ConsoleSignIn, Minted};
 use crate::ports::{Action, Change, Credentials, MintError};
 use crate::problem::{Problem, ProblemKind};
 
+/// From here on people are told, before AWS refuses.
+const PACKED_ALARM_PERCENT: i32 = 80;
+
 impl Broker {
     /// Mints credentials under an active grant, for its requester. Each call is a new mint.
     ///
@@ -64,6 +67,10 @@ impl Broker {
             return Err(Problem::new(ProblemKind::LogNotDurable, detail).retry_after(5));
         }
         self.still_warranted(caller, &warrant, &credentials).await?;
+        if let Some(percent) = credentials.packed_policy_percent.filter(|percent| *percent >= PACKED_ALARM_PERCENT) {
+            let scope = &grant.request.resolved.scope;
+            tracing::warn!(%scope, percent, "the session policy nearly fills what AWS packs: mints will fail at 100");
+        }
         let issued = Event::CredentialsIssued {
             mint: warrant.draft().mint,
             access_key_id: credentials.access_key_id.clone(),

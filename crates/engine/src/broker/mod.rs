@@ -15,15 +15,15 @@ use std::sync::Arc;
 
 use halligan_core::catalogue::{Catalogue, Role};
 use halligan_core::entry::Subject;
-use halligan_core::event::{Event, Recorded};
+use halligan_core::event::{Event, Recorded, bounded};
 use halligan_core::grant::Grant;
 use halligan_core::id::GrantId;
 use jiff::SignedDuration;
 
 use crate::caller::Caller;
 use crate::ports::{
-    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, GrantStore, IdempotencyStore, Incidents, Leases,
-    LogQueue, Minter, Sink, Versioned,
+    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, GrantStore, IdempotencyStore, Incidents, LogQueue,
+    Minter, Sink, Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::publisher::Publisher;
@@ -40,7 +40,6 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     pub grants: Arc<dyn GrantStore>,
     pub queue: Arc<dyn LogQueue>,
-    pub leases: Arc<dyn Leases>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub sink: Arc<dyn Sink>,
     pub authority: Arc<dyn Authority>,
@@ -54,8 +53,6 @@ pub struct Ports {
 /// What the configuration says about the use cases.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Names this process in leases.
-    pub replica: String,
     /// How long a mint waits for its record to be durable.
     pub log_wait: SignedDuration,
     /// How many mints a grant may have a minute.
@@ -81,13 +78,7 @@ impl Broker {
         let wake = Arc::new(Wake::default());
         let recorder =
             Arc::new(Recorder::new(ports.grants.clone(), ports.clock.clone(), ports.entropy.clone(), wake.clone()));
-        let publisher = Arc::new(Publisher::new(
-            ports.queue.clone(),
-            ports.leases.clone(),
-            ports.sink.clone(),
-            ports.clock.clone(),
-            settings.replica.clone(),
-        ));
+        let publisher = Arc::new(Publisher::new(ports.queue.clone(), ports.sink.clone()));
         let skew = Arc::new(SkewGuard::new(ports.clock_offset.clone(), recorder.clone()));
         let mint_rate = Rate::new(settings.mints_per_minute, SignedDuration::from_mins(1));
         Self { catalogue, ports, settings, recorder, publisher, skew, wake, mint_rate }
@@ -205,7 +196,7 @@ fn refused(caller: &Caller, action: &str, problem: &Problem) -> Recorded {
     let event = Event::ActionRefused {
         action: action.to_owned(),
         problem: problem.kind.slug().to_owned(),
-        unmet: problem.unmet.clone(),
+        unmet: bounded(problem.unmet.clone()),
     };
     let mut recorded = Recorded::plain(event);
     if let Some(address) = caller.address {

@@ -2,6 +2,7 @@
 
 use halligan_core::catalogue::{Role, Target};
 use halligan_core::entry::Subject;
+use halligan_core::event::bounded;
 use halligan_core::grant::{Grant, Limits, Opening, Request, Resolved};
 use halligan_core::id::{GrantId, Nonce, ProviderId, RoleId, ScopeId};
 use halligan_core::incident::{IncidentId, IncidentRef};
@@ -59,7 +60,7 @@ impl Broker {
             duration,
             emergency: ask.emergency,
         };
-        let transition = Opening { request, limits, rules }.open(now);
+        let transition = Opening { request, limits, rules: bounded(rules) }.open(now);
         match self.commit_transition(&caller.actor(), transition, None, answers(caller)).await {
             Ok((grant, _)) => Ok(grant),
             Err(StoreError::Conflict) => {

@@ -14,7 +14,7 @@ use crate::broker::{Broker, Ports, Settings};
 use crate::caller::Caller;
 use crate::ports::{Authority, Clock as _};
 use crate::problem::Problem;
-use crate::reconcile::{Deadlines, Housekeeping, Reconciler as _, RevocationPorts, Revocations};
+use crate::reconcile::{Deadlines, Housekeeping, IncidentWatch, Reconciler as _, RevocationPorts, Revocations};
 
 /// Everything outside of one broker.
 #[derive(Clone)]
@@ -37,6 +37,7 @@ pub struct Running {
     pub deadlines: Deadlines,
     pub revocations: Revocations,
     pub housekeeping: Housekeeping,
+    pub incidents: IncidentWatch,
     clock: Arc<FakeClock>,
 }
 
@@ -62,13 +63,18 @@ impl FakeWorld {
     /// Starts a broker over this world: the first one, or the next after a crash.
     #[must_use]
     pub fn start(&self) -> Running {
+        self.start_as("one")
+    }
+
+    /// Starts the broker of another replica.
+    #[must_use]
+    pub fn start_as(&self, replica: &str) -> Running {
         let aws = Arc::new(self.aws.clone());
         let ports = Ports {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             grants: self.store.clone(),
             queue: self.store.clone(),
-            leases: self.store.clone(),
             idempotency: self.store.clone(),
             sink: self.sink.clone(),
             authority: self.authority.clone(),
@@ -77,8 +83,7 @@ impl FakeWorld {
             console: Some(aws.clone()),
             clock_offset: aws.clone(),
         };
-        let settings =
-            Settings { replica: "one".to_owned(), log_wait: SignedDuration::from_secs(2), mints_per_minute: 30 };
+        let settings = Settings { log_wait: SignedDuration::from_secs(2), mints_per_minute: 30 };
         let broker = Arc::new(Broker::new(self.catalogue.clone(), ports, settings));
         let ports = RevocationPorts {
             clock: self.clock.clone(),
@@ -92,8 +97,9 @@ impl FakeWorld {
         };
         Running {
             deadlines: Deadlines::new(broker.clone()),
-            revocations: Revocations::new(broker.clone(), ports, "one".to_owned()),
+            revocations: Revocations::new(broker.clone(), ports, replica.to_owned()),
             housekeeping: Housekeeping::new(broker.clone(), self.store.clone(), self.store.clone()),
+            incidents: IncidentWatch::new(broker.clone(), self.store.clone()),
             clock: self.clock.clone(),
             broker,
         }
@@ -109,6 +115,7 @@ impl Running {
         for _ in 0..10 {
             let now = self.clock.now();
             self.housekeeping.tick(now).await?;
+            self.incidents.tick(now).await?;
             let ended = self.deadlines.tick(now).await?.done;
             let worked = self.revocations.tick(now).await?.done;
             self.revocations.observed().await;

@@ -1,7 +1,7 @@
 //! What the broker remembers. One adapter implements all of these over one
 //! database; they are apart because their users are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use halligan_core::entry::{Draft, Sealed};
@@ -228,6 +228,9 @@ pub struct RoleRecord {
     pub adopted: BTreeMap<GrantId, Timestamp>,
     /// A cut found in the policy that is newer than the store.
     pub adopted_cut: Option<Cut>,
+    /// The role's inline policies that are somebody else's, as last seen.
+    #[serde(default)]
+    pub foreign: BTreeSet<String>,
 }
 
 /// What we know of the roles' revocation policies.

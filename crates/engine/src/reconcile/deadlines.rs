@@ -45,14 +45,19 @@ impl Reconciler for Deadlines {
             if passed.is_empty() {
                 return Ok(Status { done, next: due.first().map(|grant| grant.due_at) });
             }
+            let mut failed = None;
             for grant in passed {
                 match self.broker.elapse(grant.id, now).await {
                     Ok(()) => done += 1,
                     Err(problem) if problem.kind == ProblemKind::ClockSkewed => {
                         return Ok(Status { done, next: Some(now + CLOCK_RETRY) });
                     }
-                    Err(problem) => return Err(problem),
+                    // One that can't be read must not keep the others open.
+                    Err(problem) => failed = Some(problem),
                 }
+            }
+            if let Some(problem) = failed {
+                return Err(problem);
             }
         }
     }

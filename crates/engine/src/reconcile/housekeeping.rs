@@ -15,22 +15,23 @@ use crate::ports::{Idempotency, IdempotencyStore, WorkQueue};
 use crate::problem::Problem;
 use crate::recorder::WINDOW;
 
-/// How often each role's revocation policy is compared with what it should say.
-const DRIFT_CHECK: SignedDuration = SignedDuration::from_mins(10);
+/// How often each role's revocation policy is compared with what it should say,
+/// and old answers are forgotten.
+const RARELY: SignedDuration = SignedDuration::from_mins(10);
 
 /// Keeps the house.
 pub struct Housekeeping {
     broker: Arc<Broker>,
     idempotency: Arc<dyn IdempotencyStore>,
     work: Arc<dyn WorkQueue>,
-    drift_checked: Mutex<Option<Timestamp>>,
+    rare: Mutex<Option<Timestamp>>,
 }
 
 impl Housekeeping {
     /// For the broker and its store.
     #[must_use]
     pub fn new(broker: Arc<Broker>, idempotency: Arc<dyn IdempotencyStore>, work: Arc<dyn WorkQueue>) -> Self {
-        Self { broker, idempotency, work, drift_checked: Mutex::new(None) }
+        Self { broker, idempotency, work, rare: Mutex::new(None) }
     }
 }
 
@@ -43,16 +44,17 @@ impl Reconciler for Housekeeping {
     async fn tick(&self, now: Timestamp) -> Result<Status, Problem> {
         self.broker.recorder().close_window(now).await;
         self.broker.skew().stopped().await;
-        let pruned = self.idempotency.prune(now - Idempotency::KEPT).await?;
-        let mut checked = self.drift_checked.lock().await;
+        let mut rare = self.rare.lock().await;
         // At the start too: what a crash left undone is found by the same way.
-        if checked.is_none_or(|at| now.duration_since(at) >= DRIFT_CHECK) {
-            for role in self.broker.catalogue().roles.keys() {
-                self.work.schedule(&Effect::Enforce(Target::role(role.clone())), now).await?;
-            }
-            self.broker.wake().work.notify_one();
-            *checked = Some(now);
+        if rare.is_some_and(|at| now.duration_since(at) < RARELY) {
+            return Ok(Status { done: 0, next: Some(now + WINDOW) });
         }
+        let pruned = self.idempotency.prune(now - Idempotency::KEPT).await?;
+        for role in self.broker.catalogue().roles.keys() {
+            self.work.schedule(&Effect::Enforce(Target::role(role.clone())), now).await?;
+        }
+        self.broker.wake().work.notify_one();
+        *rare = Some(now);
         Ok(Status { done: u32::try_from(pruned).unwrap_or(u32::MAX), next: Some(now + WINDOW) })
     }
 }

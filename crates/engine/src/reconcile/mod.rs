@@ -4,6 +4,7 @@
 
 mod deadlines;
 mod housekeeping;
+mod incident_watch;
 mod observation;
 mod probing;
 mod publishing;
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 
 pub use deadlines::Deadlines;
 pub use housekeeping::Housekeeping;
+pub use incident_watch::IncidentWatch;
 pub use publishing::Publishing;
 pub use revocations::{RevocationPorts, Revocations};
 

@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Reconciler, Status};
 use crate::problem::{Problem, ProblemKind};
 use crate::publisher::{PublishError, Publisher};
-
-/// Another replica publishes: look again after so long, in case it died.
-const ELSEWHERE: SignedDuration = SignedDuration::from_secs(5);
 
 /// Publishes what waits.
 pub struct Publishing {
@@ -31,10 +28,9 @@ impl Reconciler for Publishing {
         "publishing"
     }
 
-    async fn tick(&self, now: Timestamp) -> Result<Status, Problem> {
+    async fn tick(&self, _now: Timestamp) -> Result<Status, Problem> {
         match self.publisher.publish().await {
             Ok(_) => Ok(Status { done: 1, next: None }),
-            Err(PublishError::Elsewhere) => Ok(Status { done: 0, next: Some(now + ELSEWHERE) }),
             Err(PublishError::Store(error)) => Err(error.into()),
             Err(PublishError::Sink(error)) => Err(Problem::new(ProblemKind::LogNotDurable, error.to_string())),
         }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use halligan_core::actor::Actor;
 use halligan_core::catalogue::{Catalogue, Role, Target};
 use halligan_core::entry::{Draft, Subject};
-use halligan_core::event::{Event, Recorded};
+use halligan_core::event::{Event, Recorded, bounded};
 use halligan_core::grant::{Containment, Ending, Grant, State};
 use halligan_core::iam::revocation::{Compiled, Desired, Ended, Mode, NoRoom, RevocationPolicy, Room, policy_name};
 use halligan_core::id::GrantId;
+use halligan_core::text::printable;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{
@@ -19,6 +20,9 @@ use crate::recorder::Recorder;
 
 /// No token that we mint lives longer; what is adopted stays denied for that long.
 const TOKEN_LIFE_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+const READ_BACK_TRIES: u32 = 6;
+const READ_BACK_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// So many ids fit into an entry of 4 kB with all the rest of it.
 const IDS_PER_ENTRY: usize = 100;
@@ -39,6 +43,8 @@ pub(super) enum PolicyError {
 /// What was found on the role before anything was written.
 pub(super) struct Found {
     ours: Option<String>,
+    /// The names of inline policies that aren't ours: nobody else should write here.
+    foreign: BTreeSet<String>,
     room: Room,
     /// The grants that the policy as found denies by name.
     pub denied: BTreeSet<GrantId>,
@@ -58,10 +64,11 @@ impl RolePolicyWriter {
         let name = self.policy_name();
         let policies = self.policies.read(role).await?;
         let (ours, others): (Vec<_>, Vec<_>) = policies.into_iter().partition(|policy| policy.name == name);
+        let foreign = others.iter().map(|policy| printable(&policy.name, 128)).collect();
         let others: Vec<String> = others.into_iter().map(|policy| policy.document).collect();
         let ours = ours.into_iter().next().map(|policy| policy.document);
         let denied = ours.as_deref().and_then(|json| RevocationPolicy::parse(json).ok()).map(|policy| policy.listed);
-        Ok(Found { ours, room: Room::beside(&others), denied: denied.unwrap_or_default() })
+        Ok(Found { ours, foreign, room: Room::beside(&others), denied: denied.unwrap_or_default() })
     }
 
     /// Makes the policy say what `enforceable` needs; returns until when it must
@@ -76,6 +83,7 @@ impl RolePolicyWriter {
     ) -> Result<Option<Timestamp>, PolicyError> {
         let mut record = self.ledger.record(&role.id).await?;
         let mut entries = self.adopt(role, &found, &mut record, now).await?;
+        entries.extend(self.foreign(role, &found, &mut record));
         let desired = desired(enforceable, &record, now);
         let until = desired_until(enforceable, &record, now);
 
@@ -115,15 +123,22 @@ impl RolePolicyWriter {
             }
             None => self.policies.remove(role, &name).await?,
         }
-        let back = self.policies.read(role).await?.into_iter().find(|policy| policy.name == name);
-        let same = match (&back, compiled) {
-            (None, None) => true,
-            (Some(back), Some(compiled)) => {
-                RevocationPolicy::parse(&back.document).is_ok_and(|policy| policy == compiled.policy)
+        // IAM is eventually consistent: what was written is read back a little later.
+        for _ in 0..READ_BACK_TRIES {
+            let back = self.policies.read(role).await?.into_iter().find(|policy| policy.name == name);
+            let same = match (&back, compiled) {
+                (None, None) => true,
+                (Some(back), Some(compiled)) => {
+                    RevocationPolicy::parse(&back.document).is_ok_and(|policy| policy == compiled.policy)
+                }
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            if same {
+                return Ok(());
             }
-            (Some(_), None) | (None, Some(_)) => false,
-        };
-        if same { Ok(()) } else { Err(PolicyError::NotReadBack) }
+            tokio::time::sleep(READ_BACK_PAUSE).await;
+        }
+        Err(PolicyError::NotReadBack)
     }
 
     /// Tells what stands on the role from what the ledger says was written, and
@@ -168,6 +183,18 @@ impl RolePolicyWriter {
         }
         let entry = |adopted| self.entry(role, Event::RevocationDrift { found: what.clone(), adopted });
         Ok(chunks.into_iter().map(entry).collect())
+    }
+
+    /// An inline policy of somebody else on the role: said once, and counted against the room.
+    fn foreign(&self, role: &Role, found: &Found, record: &mut RoleRecord) -> Option<Draft> {
+        if found.foreign == record.foreign {
+            return None;
+        }
+        record.foreign.clone_from(&found.foreign);
+        let names: Vec<String> = bounded(found.foreign.iter().cloned().collect());
+        tracing::error!(role = %role.id, foreign = ?names, "the role's inline policies are not ours alone");
+        let what = format!("inline policies of somebody else: {}", names.join(", "));
+        Some(self.entry(role, Event::RevocationDrift { found: what, adopted: BTreeSet::new() }))
     }
 
     /// Of `listed`, those that the store doesn't know to have ended. What a policy

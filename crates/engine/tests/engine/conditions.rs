@@ -63,7 +63,7 @@ async fn the_second_person_is_another_human_who_may() {
         refused(&world, running.broker.acknowledge(&who, &id(&grant), &hash).await, ProblemKind::SamePerson);
     }
     let mut stranger = caller("bob");
-    stranger.human.person = person("dave");
+    stranger.human.person = person("stranger");
     refused(&world, running.broker.acknowledge(&stranger, &id(&grant), &hash).await, ProblemKind::NotPermitted);
     let other = "ab".repeat(32);
     refused(&world, running.broker.acknowledge(&caller("bob"), &id(&grant), &other).await, ProblemKind::HashMismatch);

@@ -136,3 +136,19 @@ async fn two_at_once_win_once() {
     let activations = types(&world.store.entries()).into_iter().filter(|name| name == "grant.activated").count();
     assert_eq!(activations, 1);
 }
+
+#[tokio::test]
+async fn a_restarted_replica_goes_on_at_once_and_another_serves_beside_it() {
+    let (world, _) = world();
+    let (one, two) = (world.start_as("one"), world.start_as("two"));
+    let grant = crate::support::active(&one.broker).await;
+    let first = crate::support::minted(&one.broker, &grant).await;
+    let second = crate::support::minted(&two.broker, &grant).await;
+    one.broker.revoke(&caller("carol"), &id(&grant), "stop").await.unwrap();
+    // It dies with its leases, and no time passes.
+    drop(one);
+    let again = world.start_as("one");
+    again.settle().await.unwrap();
+    assert!(!world.aws.allows(&first) && !world.aws.allows(&second));
+    check(&world, &[first, second], "restarted").await;
+}

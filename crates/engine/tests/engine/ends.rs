@@ -2,6 +2,7 @@
 
 use halligan_core::grant::{Baseline, Containment, Phase, State};
 use halligan_core::iam::revocation::{Generation, RevocationPolicy, policy_name};
+use halligan_core::incident::IncidentStatus;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::store::Fault;
 use halligan_engine::fakes::world::caller;
@@ -214,4 +215,37 @@ async fn deadlines_are_judged_when_no_worker_has_run() {
     let late = running.broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string()).await;
     refused(&world, late, ProblemKind::WrongState);
     assert_eq!(phase(&world, &grant).await, Phase::Lapsed);
+}
+
+#[tokio::test]
+async fn a_closed_incident_ends_its_grants_though_nobody_mints() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    let key = minted(&running.broker, &grant).await;
+    let waiting = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    world.incidents.set(fixtures::incident("INC-219"), IncidentStatus::Closed { known: false });
+    running.settle().await.unwrap();
+    assert_eq!(phase(&world, &grant).await, Phase::Active, "an incident that its tool has lost is no closed one");
+    world.incidents.set(fixtures::incident("INC-219"), IncidentStatus::Closed { known: true });
+    running.settle().await.unwrap();
+    assert_eq!((phase(&world, &grant).await, phase(&world, &waiting).await), (Phase::Revoked, Phase::Cancelled));
+    assert!(!world.aws.allows(&key));
+}
+
+#[tokio::test]
+async fn somebody_elses_inline_policy_is_said_once() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    let role = grant.request.resolved.role_arn.to_string();
+    world.aws.policies(&role, |policies| {
+        policies.insert("theirs".into(), r#"{"Version":"2012-10-17","Statement":[]}"#.into())
+    });
+    for _ in 0..3 {
+        advance(&world, 601);
+        running.settle().await.unwrap();
+    }
+    let drifts = types(&world.store.entries()).into_iter().filter(|name| name == "revocation.drift").count();
+    assert_eq!(drifts, 1);
 }
