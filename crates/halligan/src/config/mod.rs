@@ -120,8 +120,6 @@ pub struct Limits {
 /// One human.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {
-    /// What they are called; their id, if nothing else was said.
-    pub display: String,
     /// The groups that they are in.
     pub groups: BTreeSet<GroupId>,
     /// Their logins.

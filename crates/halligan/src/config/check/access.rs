@@ -14,8 +14,6 @@ use crate::config::Person;
 use crate::config::model;
 
 const LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24);
-const DISPLAY_CHARACTERS_MAX: usize = 100;
-
 pub(super) fn access(
     issuers: Vec<model::Issuer>,
     people: BTreeMap<PersonId, model::Person>,
@@ -125,14 +123,7 @@ fn linked(
     let mut checked = BTreeMap::new();
     for (id, person) in people {
         let at = format!("people.{id}");
-        let model::Person { display, groups, principals } = person;
-        let display = display.unwrap_or_else(|| id.to_string());
-        if display.is_empty() || halligan_core::text::printable(&display, DISPLAY_CHARACTERS_MAX) != display {
-            found.refuse(
-                format!("{at}.display"),
-                format!("expected 1 to {DISPLAY_CHARACTERS_MAX} printable characters"),
-            );
-        }
+        let model::Person { groups, principals } = person;
         if principals.is_empty() {
             found.refuse(
                 format!("{at}.principals"),
@@ -164,7 +155,7 @@ fn linked(
             }
             own.insert(Principal { issuer, subject });
         }
-        checked.insert(id, Person { display, groups, principals: own });
+        checked.insert(id, Person { groups, principals: own });
     }
     checked
 }

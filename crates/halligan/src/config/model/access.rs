@@ -75,10 +75,6 @@ pub struct Key {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
-    /// What they are called where people are shown, and at the beginning of what CloudTrail shows of their
-    /// sessions. Without it, the id.
-    #[serde(default)]
-    pub display: Option<String>,
     /// The groups that they are in. Roles name groups.
     #[serde(default)]
     pub groups: BTreeSet<GroupId>,
