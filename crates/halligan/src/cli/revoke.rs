@@ -15,7 +15,7 @@ use crate::client::http::Answer;
 #[command(group(ArgGroup::new("what").required(true).multiple(true).args(["grant", "all", "role", "incident", "requester"])))]
 pub struct Args {
     /// The grant's id, 22 characters
-    #[arg(conflicts_with_all = ["all", "role", "incident", "requester", "yes"])]
+    #[arg(conflicts_with_all = ["all", "role", "incident", "requester"])]
     grant: Option<GrantId>,
     /// Every active grant
     #[arg(long, conflicts_with_all = ["role", "incident", "requester"])]
@@ -25,7 +25,7 @@ pub struct Args {
     /// Why, for the people concerned and the reviewer
     #[arg(long)]
     reason: String,
-    /// Don't ask
+    /// Don't ask; one grant is ended without a question anyway
     #[arg(long)]
     yes: bool,
 }
