@@ -317,6 +317,8 @@ pub enum RevokedBy {
     Declined(PersonId),
     /// Its incident closed.
     IncidentClosed,
+    /// AWS's record says that it was ended before: the store had been restored.
+    FoundEnded,
     /// Nobody acknowledged an emergency start in time.
     AcknowledgementOverdue,
 }

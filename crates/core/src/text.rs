@@ -41,7 +41,8 @@ impl TryFrom<String> for Reason {
 
     fn try_from(text: String) -> Result<Self, InvalidReason> {
         let trimmed = text.trim();
-        if trimmed.is_empty() {
+        // Invisible characters alone tell a reviewer nothing either.
+        if !trimmed.chars().any(char::is_alphanumeric) {
             return Err(InvalidReason::Empty);
         }
         let count = trimmed.chars().count();
@@ -99,7 +100,9 @@ mod tests {
 
     #[test]
     fn a_reason_is_bounded_and_printable() {
-        assert_eq!(reason(" \n "), Err(InvalidReason::Empty));
+        for nothing in [" \n ", "\u{200b}\u{2800}", "…!"] {
+            assert_eq!(reason(nothing), Err(InvalidReason::Empty), "{nothing:?}");
+        }
         assert_eq!(reason(&"x".repeat(100_000)), Err(InvalidReason::TooLong(100_000)));
         assert_eq!(reason("\u{1b}[2Jgone"), Err(InvalidReason::Control(0x1b)));
         assert_eq!(reason("evil \u{202e}txt"), Err(InvalidReason::Control(0x202e)));

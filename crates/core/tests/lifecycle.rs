@@ -69,7 +69,7 @@ fn open(emergency: bool) -> Transition {
 }
 
 fn evidence(now: Timestamp) -> Evidence {
-    Evidence { baseline: Baseline::Allowed, observed_at: now, after: SignedDuration::from_secs(1), regions: Vec::new() }
+    Evidence { baseline: Baseline::Allowed, observed_at: now, after_ms: 1_000, regions: Vec::new() }
 }
 
 fn draft(fence: Timestamp, now: Timestamp) -> MintDraft {
@@ -96,6 +96,7 @@ enum Try {
     Return { person: usize },
     Revoke { person: usize },
     CloseIncident,
+    FindEnded,
     Elapse(u8),
     Contain,
     Stick,
@@ -116,6 +117,7 @@ fn tries() -> impl Strategy<Value = Try> {
         1 => person.clone().prop_map(|person| Try::Return { person }),
         1 => person.clone().prop_map(|person| Try::Revoke { person }),
         1 => Just(Try::CloseIncident),
+        1 => Just(Try::FindEnded),
         4 => (0..4_u8).prop_map(Try::Elapse),
         1 => Just(Try::Contain),
         1 => Just(Try::Stick),
@@ -152,6 +154,7 @@ fn command(grant: &Grant, attempt: &Try, now: Timestamp) -> Command {
         Try::Return { person } => Command::Return { by: who(person) },
         Try::Revoke { person } => Command::Revoke { by: who(person), reason: reason("stop") },
         Try::CloseIncident => Command::CloseIncident,
+        Try::FindEnded => Command::FindEnded,
         Try::Elapse(which) => Command::Elapse(match which {
             0 => Deadline::Lapse,
             1 => Deadline::AcknowledgementOverdue,

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn somebody_unknown_may_do_nothing() {
-        let stranger: PersonId = "mallory".parse().unwrap();
+        let stranger: PersonId = "stranger".parse().unwrap();
         let alice = ("alice".parse().unwrap(), groups(&["oncall", "platform", "leads", "security"]));
         let authority = GroupAuthority::new([alice].into());
         for action in ACTIONS {

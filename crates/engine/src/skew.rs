@@ -5,7 +5,7 @@ use std::sync::Arc;
 use halligan_core::actor::Actor;
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use crate::ports::ClockOffset;
@@ -38,6 +38,12 @@ impl SkewGuard {
     /// A guard that trusts the clock until it is told otherwise.
     pub fn new(offset: Arc<dyn ClockOffset>, recorder: Arc<Recorder>) -> Self {
         Self { offset, recorder, last: Mutex::new(Grade::Right) }
+    }
+
+    /// The time by AWS's clock, as far as it is known.
+    pub async fn aws_now(&self, now: Timestamp) -> Timestamp {
+        let offset = self.offset.offset().await;
+        offset.and_then(|offset| now.checked_sub(offset.skew).ok()).unwrap_or(now)
     }
 
     /// The skew, if it is so large that nothing may depend on the clock.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use halligan_aws::{Aws, Settings as AwsSettings};
 use halligan_connect::directory_sink::DirectorySink;
 use halligan_engine::broker::{Broker, Ports, Settings};
@@ -72,6 +72,13 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     let authenticator = Authenticator::new(std::mem::take(&mut loaded.issuers), loaded.links(), clock.clone())
         .context("the configuration's issuers can't be used")?;
     let broker = parts.broker.clone();
+    let orphans = broker.orphans().await?;
+    if !orphans.is_empty() {
+        bail!(
+            "the catalogue can't end these grants any more: {}; put their roles back as they were until they are over",
+            orphans.join(", ")
+        );
+    }
     broker.started(env!("CARGO_PKG_VERSION"), &loaded.sha256).await;
 
     let (workers, _replica) = parts.work(clock.clone());

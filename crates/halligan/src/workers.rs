@@ -1,9 +1,12 @@
 //! Runs the reconcilers: each sleeps to its next deadline, and a commit wakes it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use halligan_engine::ports::Clock;
+use halligan_engine::problem::{Problem, ProblemKind};
 use halligan_engine::reconcile::Reconciler;
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -41,14 +44,17 @@ impl Workers {
         self.tasks.spawn(async move {
             let mut failures = 0_u32;
             loop {
-                let pause = match reconciler.tick(clock.now()).await {
+                // A defect in one tick must not end the worker for good, unseen.
+                let ticked = AssertUnwindSafe(reconciler.tick(clock.now())).catch_unwind().await;
+                let ticked = ticked.unwrap_or_else(|_| Err(Problem::new(ProblemKind::Internal, "the worker panicked")));
+                let pause = match ticked {
                     Ok(status) => {
                         failures = 0;
                         until(status.next, clock.as_ref()).min(sleep_max)
                     }
                     Err(problem) => {
                         failures = failures.saturating_add(1);
-                        tracing::warn!(worker = reconciler.name(), %problem, failures, "a worker could not do its work");
+                        tracing::error!(worker = reconciler.name(), %problem, failures, "a worker could not do its work");
                         let pause = backoff(failures);
                         // What failed just now is not tried again for a mere signal.
                         tokio::select! { () = sleep(pause) => continue, () = stop.cancelled() => return }

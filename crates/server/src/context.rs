@@ -32,7 +32,7 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     let span = tracing::info_span!("request", %id, method = %request.method(), route);
     let begun = std::time::Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
-    let elapsed_ms = begun.elapsed().as_millis();
+    let elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::info!(status = response.status().as_u16(), elapsed_ms, "answered"));
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(X_REQUEST_ID, value);

@@ -7,7 +7,7 @@ use halligan_core::grant::{
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 use halligan_engine::caller::{ConsoleSignIn, GrantRecord, Minted, RoleOffer};
 use halligan_engine::ports::QueuedEntry;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::views::{
     ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView, GrantState, GrantView,
@@ -115,6 +115,9 @@ fn end(grant: &Grant) -> Option<End> {
                     cause: RevokeCause::Person { by, reason } | RevokeCause::Declined { by, reason },
                 } => (Some(by.to_string()), Some(reason.to_string())),
                 Ending::Revoked { cause: RevokeCause::IncidentClosed } => (None, ours("its incident closed")),
+                Ending::Revoked { cause: RevokeCause::FoundEnded } => {
+                    (None, ours("it had been ended before the store was restored"))
+                }
                 Ending::Revoked { cause: RevokeCause::AcknowledgementOverdue } => {
                     (None, ours("nobody acknowledged it in time"))
                 }
@@ -143,7 +146,7 @@ impl From<&Containment> for ContainmentView {
             Containment::Enforcing => bare(ContainmentState::Enforcing),
             Containment::Contained(evidence) => Self {
                 observed_at: Some(evidence.observed_at),
-                seconds: Some(evidence.after.as_secs_f64()),
+                seconds: Some(SignedDuration::from_millis(evidence.after_ms).as_secs_f64()),
                 regions: Some(evidence.regions.iter().map(|seen| seen.region.clone()).collect()),
                 ..bare(ContainmentState::Contained)
             },

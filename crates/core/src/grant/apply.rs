@@ -59,6 +59,11 @@ impl Grant {
         // A deadline is judged here, by the clock, never by whether a worker has run.
         match (self.due(now), &command) {
             (Some(due), Command::Elapse(deadline)) if due == *deadline => {}
+            // Ending waits for no deadline: with a clock that can't be trusted none is acted on.
+            (
+                Some(_),
+                Command::Revoke { .. } | Command::Return { .. } | Command::CloseIncident | Command::FindEnded,
+            ) if matches!(self.state, State::Active(_)) => {}
             (Some(due), _) => return Err(Refusal::Overdue(due)),
             (None, Command::Elapse(deadline)) => return Err(Refusal::NotDue(*deadline)),
             (None, _) => {}
@@ -75,7 +80,7 @@ impl Grant {
                 self.is_by_requester(&by, "withdraw")?;
                 Ok(self.dropped(NeverActive::Withdrawn, Recorded::plain(Event::GrantWithdrawn {}), now))
             }
-            (State::Pending(_), Command::CloseIncident) => {
+            (State::Pending(_), Command::CloseIncident | Command::FindEnded) => {
                 Ok(self.dropped(NeverActive::Cancelled, Recorded::plain(Event::GrantCancelled {}), now))
             }
             (State::Pending(pending), Command::Elapse(Deadline::Lapse)) => {
@@ -115,6 +120,10 @@ impl Grant {
             (State::Active(active), Command::CloseIncident) => {
                 let ending = Ending::Revoked { cause: RevokeCause::IncidentClosed };
                 Ok(self.ended(active, ending, revoked(RevokedBy::IncidentClosed, None), now))
+            }
+            (State::Active(active), Command::FindEnded) => {
+                let ending = Ending::Revoked { cause: RevokeCause::FoundEnded };
+                Ok(self.ended(active, ending, revoked(RevokedBy::FoundEnded, None), now))
             }
             (State::Active(active), Command::Elapse(Deadline::AcknowledgementOverdue)) => {
                 let ending = Ending::Revoked { cause: RevokeCause::AcknowledgementOverdue };
@@ -157,6 +166,7 @@ impl Grant {
                 | Command::Return { .. }
                 | Command::Revoke { .. }
                 | Command::CloseIncident
+                | Command::FindEnded
                 | Command::Elapse(_),
             )
             | (State::Dropped(_), Command::Contain(_) | Command::Stick { .. }) => Err(wrong_state),
@@ -310,6 +320,8 @@ impl Grant {
             Ending::Expired | Ending::Revoked { cause: RevokeCause::AcknowledgementOverdue } => Containment::Fenced,
             Ending::Revoked { .. } | Ending::Returned => Containment::Enforcing,
         };
+        // However late it was noticed, no access outlived its fence.
+        let at = at.min(active.activation.fence());
         let mut events = vec![event];
         if let Some(extension) = &active.extension {
             events.push(Recorded::plain(Event::ExtensionVoid { extension_hash: extension.hash }));

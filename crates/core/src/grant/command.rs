@@ -69,6 +69,8 @@ pub enum Command {
     },
     /// The incident is closed: what waits is cancelled, what is active is revoked.
     CloseIncident,
+    /// The role's own policy says that it was ended: the store is older than AWS.
+    FindEnded,
     /// A deadline has passed.
     Elapse(Deadline),
     /// The deny was seen to bite.
@@ -94,6 +96,7 @@ impl Command {
             Self::Return { .. } => "return",
             Self::Revoke { .. } => "revoke",
             Self::CloseIncident => "close the incident of",
+            Self::FindEnded => "find ended",
             Self::Elapse(_) => "end in time",
             Self::Contain(_) | Self::Stick { .. } => "contain",
         }

@@ -1,6 +1,6 @@
 //! Whether an end has been seen to hold.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Where the enforcement of an end stands.
@@ -29,8 +29,8 @@ pub struct Evidence {
     pub baseline: Baseline,
     /// The last of the denials that were asked for.
     pub observed_at: Timestamp,
-    /// From the grant's end to that denial.
-    pub after: SignedDuration,
+    /// From the grant's end to that denial, in milliseconds.
+    pub after_ms: i64,
     /// Where.
     pub regions: Vec<RegionEvidence>,
 }
@@ -44,6 +44,8 @@ pub enum Baseline {
     /// The deny stood already (the broker was restarted after writing it): the
     /// denial is told by a control session that differs in its tag alone.
     AlreadyDenied,
+    /// None was needed: every token of the grant had died by then.
+    TokensDead,
 }
 
 /// What was seen in one Region.

@@ -190,6 +190,8 @@ pub enum RevokeCause {
     },
     /// Its incident closed.
     IncidentClosed,
+    /// AWS's record says that it was ended before: the store had been restored.
+    FoundEnded,
     /// Nobody acknowledged an emergency start in time.
     AcknowledgementOverdue,
 }
@@ -275,6 +277,19 @@ impl Grant {
             State::Pending(_) | State::Dropped(_) => None,
             State::Active(active) => Some(&active.activation),
             State::Ended(ended) => Some(&ended.activation),
+        }
+    }
+
+    /// Whether something of it can still be used, or is still to be ended.
+    #[must_use]
+    pub fn is_unfinished(&self, now: Timestamp) -> bool {
+        match &self.state {
+            State::Pending(_) | State::Active(_) => true,
+            State::Dropped(_) => false,
+            State::Ended(ended) => {
+                let unseen = matches!(ended.containment, Containment::Enforcing | Containment::Stuck { .. });
+                unseen || ended.activation.mints.tokens_until.is_some_and(|until| until > now)
+            }
         }
     }
 

@@ -47,6 +47,8 @@ impl Broker {
         self.permitted(&caller.human.person, Action::Acknowledge, role)?;
         self.permitted(&grant.request.requester.person, Action::Request, role)?;
         self.incident_still_open(grant).await?;
+        // The clock that starts here decides when the access ends.
+        self.time_can_be_told().await?;
         if matches!(grant.state, State::Pending(_)) {
             self.role_has_room(role).await?;
         }

@@ -1,14 +1,18 @@
 //! The conditions of promise P1, checked at each step that needs them. All fail closed.
 
-use halligan_core::actor::Actor;
+use halligan_core::actor::{Actor, Human};
 use halligan_core::catalogue::Role;
-use halligan_core::grant::{Command, Grant, Resolved, Standing};
+use halligan_core::grant::{Command, Grant, Phase, Resolved, Standing};
 use halligan_core::id::PersonId;
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 
 use super::Broker;
-use crate::ports::{Action, Ask};
+use crate::ports::{Action, Ask, Filter};
 use crate::problem::{Problem, ProblemKind};
+
+const PAGE: u32 = 50;
+/// How many grants of one person may wait or be active at a time.
+const OPEN_GRANTS_MAX: u32 = 10;
 
 impl Broker {
     /// The policy permits `person` this; returns the rules that do.
@@ -84,14 +88,59 @@ impl Broker {
         }
     }
 
+    /// An emergency start stands alone: who has one that nobody acknowledged, on
+    /// this occasion, can't go on alone by starting again.
+    pub(super) async fn emergency_is_the_first(
+        &self,
+        by: &Human,
+        role: &Role,
+        incident: &IncidentRef,
+    ) -> Result<(), Problem> {
+        let mut filter = Filter {
+            role: Some(role.id.clone()),
+            incident: Some(incident.clone()),
+            requester: Some(by.person.clone()),
+            ..Filter::default()
+        };
+        loop {
+            let page = self.ports.grants.grants(&filter, PAGE).await?;
+            let alone = |grant: &Grant| {
+                grant
+                    .activation()
+                    .is_some_and(|activation| matches!(activation.standing, Standing::Unacknowledged { .. }))
+            };
+            if let Some(found) = page.grants.iter().find(|found| alone(&found.grant)) {
+                let detail = format!(
+                    "the emergency start {} on this role and incident was never acknowledged: ask without one, or have it acknowledged",
+                    found.grant.request.id
+                );
+                return Err(Problem::new(ProblemKind::NotAcknowledged, detail).in_field("emergency"));
+            }
+            match page.next {
+                Some(next) => filter.before = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// One person can't use up what all share.
+    pub(super) async fn has_few_open(&self, by: &Human) -> Result<(), Problem> {
+        let filter = Filter {
+            phases: vec![Phase::Pending, Phase::Active],
+            requester: Some(by.person.clone()),
+            ..Filter::default()
+        };
+        if self.ports.grants.grants(&filter, OPEN_GRANTS_MAX).await?.next.is_none() {
+            return Ok(());
+        }
+        let detail = format!("`{}` has {OPEN_GRANTS_MAX} or more open grants: withdraw or return one first", by.person);
+        Err(Problem::new(ProblemKind::RateLimited, detail).retry_after(60))
+    }
+
     /// There is room for one more active grant in the role's revocation policy.
     pub(super) async fn role_has_room(&self, role: &Role) -> Result<(), Problem> {
         let max = halligan_core::iam::revocation::ACTIVE_GRANTS_MAX;
-        let filter = crate::ports::Filter {
-            phases: vec![halligan_core::grant::Phase::Active],
-            role: Some(role.id.clone()),
-            ..crate::ports::Filter::default()
-        };
+        let filter = Filter { phases: vec![Phase::Active], role: Some(role.id.clone()), ..Filter::default() };
         let limit = u32::try_from(max).unwrap_or(u32::MAX);
         if self.ports.grants.grants(&filter, limit).await?.grants.len() < max {
             return Ok(());

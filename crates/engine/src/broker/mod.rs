@@ -16,14 +16,14 @@ use std::sync::Arc;
 use halligan_core::catalogue::{Catalogue, Role};
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded, bounded};
-use halligan_core::grant::Grant;
+use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::GrantId;
 use jiff::SignedDuration;
 
 use crate::caller::Caller;
 use crate::ports::{
-    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, GrantStore, IdempotencyStore, Incidents, LogQueue,
-    Minter, Sink, Versioned,
+    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents,
+    LogQueue, Minter, Sink, Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::publisher::Publisher;
@@ -31,6 +31,10 @@ use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::skew::SkewGuard;
 use crate::wake::Wake;
+
+const ORPHANS_PAGE: u32 = 200;
+/// No grant that was asked for longer ago has a token that lives.
+const LIFE_MAX: SignedDuration = SignedDuration::from_hours(72);
 
 /// Everything outside that the use cases need.
 #[derive(Clone)]
@@ -132,6 +136,35 @@ impl Broker {
         match self.publisher.failure() {
             None => Ok(()),
             Some(failure) => Err(Problem::new(ProblemKind::LogNotDurable, failure)),
+        }
+    }
+
+    /// Grants that aren't over and that the catalogue can't end any more: their role
+    /// is gone from it, or has become another IAM role.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn orphans(&self) -> Result<Vec<String>, Problem> {
+        let now = self.ports.clock.now();
+        let phases = vec![Phase::Pending, Phase::Active, Phase::Revoked, Phase::Returned];
+        let mut filter = Filter { phases, ..Filter::default() };
+        let mut orphans = Vec::new();
+        loop {
+            let page = self.ports.grants.grants(&filter, ORPHANS_PAGE).await?;
+            let ids = page.grants.iter().map(|found| found.grant.request.id);
+            filter.before = ids.last().filter(|_| page.next.is_some());
+            let recent = |grant: &Grant| now.duration_since(grant.requested_at) < LIFE_MAX;
+            let goes_on = page.grants.iter().any(|found| recent(&found.grant));
+            for found in page.grants.iter().filter(|found| found.grant.is_unfinished(now)) {
+                let request = &found.grant.request;
+                if self.catalogue.roles.get(&request.target.id).is_none_or(|role| role.arn != request.resolved.role_arn)
+                {
+                    orphans.push(format!("{} ({}, {})", request.id, request.target.id, request.resolved.role_arn));
+                }
+            }
+            if filter.before.is_none() || !goes_on {
+                return Ok(orphans);
+            }
         }
     }
 

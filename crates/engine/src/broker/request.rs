@@ -44,7 +44,11 @@ impl Broker {
             limits(role, SignedDuration::ZERO)
         };
         self.incident_is_open(&incident).await?;
+        self.has_few_open(&caller.human).await?;
         if ask.emergency {
+            // The clock that starts here decides when the access ends.
+            self.time_can_be_told().await?;
+            self.emergency_is_the_first(&caller.human, role, &incident).await?;
             self.role_has_room(role).await?;
         }
         let now = self.ports.clock.now();

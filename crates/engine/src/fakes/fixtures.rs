@@ -266,7 +266,7 @@ pub fn evidence(observed_at: Timestamp) -> Evidence {
     Evidence {
         baseline: Baseline::Allowed,
         observed_at,
-        after: SignedDuration::from_secs(3),
+        after_ms: 3_000,
         regions: vec![RegionEvidence { region: "eu-central-1".to_owned(), denials: 3 }],
     }
 }

@@ -107,6 +107,15 @@ impl FakeWorld {
 }
 
 impl Running {
+    /// Looks at every role again, as after a restart, and settles.
+    ///
+    /// # Errors
+    /// What a reconciler could not do.
+    pub async fn housekeeping_now(&self) -> Result<(), Problem> {
+        self.clock.advance(jiff::SignedDuration::from_mins(11));
+        self.settle().await
+    }
+
     /// Runs every reconciler until nothing is due.
     ///
     /// # Errors

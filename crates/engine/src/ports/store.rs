@@ -223,6 +223,12 @@ pub struct RoleRecord {
     pub generation: Generation,
     /// The document of that generation, as it was sent; none: the policy was removed.
     pub document: Option<String>,
+    /// The one before: a late write of ours is no drift.
+    #[serde(default)]
+    pub previous: Option<String>,
+    /// Whether the document was read back from the role.
+    #[serde(default)]
+    pub confirmed: bool,
     /// Grants found in the policy that the store doesn't know, and when they were
     /// found: they stay denied for the longest token life from then.
     pub adopted: BTreeMap<GrantId, Timestamp>,

@@ -31,7 +31,8 @@ pub(super) async fn observe(
         regions.push(RegionEvidence { region: region.clone(), denials });
     }
     let observed_at = clock.now();
-    Ok(Evidence { baseline: pair.baseline, observed_at, after: observed_at.duration_since(ended_at), regions })
+    let after_ms = i64::try_from(observed_at.duration_since(ended_at).as_millis()).unwrap_or(i64::MAX);
+    Ok(Evidence { baseline: pair.baseline, observed_at, after_ms, regions })
 }
 
 async fn denials_in_a_row(pair: &Pair, region: &str, deadline: tokio::time::Instant) -> Result<u32, String> {

@@ -8,7 +8,7 @@ use halligan_core::actor::Actor;
 use halligan_core::catalogue::{Role, Target};
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded};
-use halligan_core::grant::{Command, Containment, Effect, State};
+use halligan_core::grant::{Baseline, Command, Containment, Effect, Evidence, State};
 use halligan_core::id::GrantId;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::task::TaskTracker;
@@ -26,6 +26,10 @@ use crate::problem::Problem;
 /// Over three times [`crate::ports::ROLE_POLICY_CALL_MAX`], with what the probes may take: a writer
 /// whose lease has ended has no call under way.
 const LEASE: SignedDuration = SignedDuration::from_secs(45);
+/// All that is done under one lease, so that none of it outlives it.
+const WORK_MAX: std::time::Duration = std::time::Duration::from_secs(40);
+/// No token that we mint lives longer.
+const TOKEN_LIFE_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// Somebody else holds the lease: look again after so long.
 const HELD_ELSEWHERE: SignedDuration = SignedDuration::from_secs(2);
 const BACKOFF_MAX_SECONDS: i64 = 30;
@@ -63,11 +67,11 @@ impl Revocations {
     pub fn new(broker: Arc<Broker>, ports: RevocationPorts, holder: String) -> Self {
         let recorder = broker.recorder().clone();
         let writer = RolePolicyWriter {
-            catalogue: broker.catalogue().clone(),
+            broker: broker.clone(),
+            clock: ports.clock.clone(),
             grants: ports.grants.clone(),
             ledger: ports.ledger.clone(),
             policies: ports.policies.clone(),
-            recorder: recorder.clone(),
         };
         let prober = Prober {
             probes: ports.probes.clone(),
@@ -93,7 +97,10 @@ impl Revocations {
             return Ok(self.ports.work.postpone(effort, now + HELD_ELSEWHERE).await?);
         };
         let outcome = match self.broker.catalogue().roles.get(&target.id) {
-            Some(role) => self.enforce(role, &lease).await.map_err(|error| error.to_string()),
+            Some(role) => match tokio::time::timeout(WORK_MAX, self.enforce(role, &lease)).await {
+                Ok(enforced) => enforced.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("it took longer than {} s", WORK_MAX.as_secs())),
+            },
             None => Err(format!(
                 "the catalogue no longer has the role `{}`: put it back until its grants are over",
                 target.id
@@ -113,15 +120,38 @@ impl Revocations {
     }
 
     async fn enforce(&self, role: &Role, lease: &crate::ports::Lease) -> Result<Option<Timestamp>, PolicyError> {
-        let enforceable = self.ports.grants.enforceable(&role.id, self.ports.clock.now()).await?;
+        // What may leave the list is judged by AWS's clock: one of ours that is
+        // ahead would lift denies too early.
+        let now = self.broker.skew().aws_now(self.ports.clock.now()).await;
+        let enforceable = self.ports.grants.enforceable(&role.id, now).await?;
+        self.settle_dead(&enforceable, now).await;
         let found = self.writer.read(role).await?;
         let pairs = self.open_pairs(role, &enforceable, &found.denied).await;
-        let written = self.writer.write(role, lease, found, &enforceable, self.ports.clock.now()).await;
+        let written = self.writer.write(role, lease, found, &enforceable, now).await;
         match &written {
             Ok(_) => self.watch(role, pairs),
             Err(_) => self.unwatch(pairs.keys()),
         }
         written
+    }
+
+    /// An end that was never seen to hold needs none when every token has died.
+    async fn settle_dead(&self, enforceable: &[Versioned], now: Timestamp) {
+        for found in enforceable {
+            let State::Ended(ended) = &found.grant.state else { continue };
+            let dead_at = ended.activation.mints.tokens_until.unwrap_or(ended.at).max(ended.at + TOKEN_LIFE_MAX);
+            let unseen = matches!(ended.containment, Containment::Enforcing | Containment::Stuck { .. });
+            if !unseen || now < dead_at {
+                continue;
+            }
+            let after_ms = i64::try_from(dead_at.duration_since(ended.at).as_millis()).unwrap_or(i64::MAX);
+            let evidence = Evidence { baseline: Baseline::TokensDead, observed_at: now, after_ms, regions: Vec::new() };
+            if let Err(problem) =
+                self.broker.command(&Actor::SYSTEM, found.grant.request.id, None, Command::Contain(evidence)).await
+            {
+                tracing::warn!(grant = %found.grant.request.id, %problem, "an old end could not be settled");
+            }
+        }
     }
 
     /// Probes for the ends that nobody watches yet.

@@ -4,23 +4,28 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use halligan_core::actor::Actor;
-use halligan_core::catalogue::{Catalogue, Role, Target};
+use halligan_core::catalogue::{Role, Target};
 use halligan_core::entry::{Draft, Subject};
 use halligan_core::event::{Event, Recorded, bounded};
-use halligan_core::grant::{Containment, Ending, Grant, State};
+use halligan_core::grant::{Command, Containment, Ending, Grant, State};
 use halligan_core::iam::revocation::{Compiled, Desired, Ended, Mode, NoRoom, RevocationPolicy, Room, policy_name};
 use halligan_core::id::GrantId;
 use halligan_core::text::printable;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::broker::Broker;
 use crate::ports::{
-    GrantStore, Lease, RoleLedger, RolePolicies, RolePoliciesError, RolePolicy, RoleRecord, StoreError, Versioned,
+    Clock, GrantStore, Lease, RoleLedger, RolePolicies, RolePoliciesError, RolePolicy, RoleRecord, StoreError,
+    Versioned,
 };
-use crate::recorder::Recorder;
 
 /// No token that we mint lives longer; what is adopted stays denied for that long.
 const TOKEN_LIFE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
+/// A cut lies at most so far ahead of the end that it covers, for the clocks.
+const CUT_AHEAD_MAX: SignedDuration = SignedDuration::from_secs(60);
+/// More generations than any backup is behind.
+const GENERATIONS_MAX: u64 = 1_000_000;
 const READ_BACK_TRIES: u32 = 6;
 const READ_BACK_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -52,11 +57,11 @@ pub(super) struct Found {
 
 /// Reads and writes revocation policies. The caller holds the role's lease.
 pub(super) struct RolePolicyWriter {
-    pub catalogue: Arc<Catalogue>,
+    pub broker: Arc<Broker>,
+    pub clock: Arc<dyn Clock>,
     pub grants: Arc<dyn GrantStore>,
     pub ledger: Arc<dyn RoleLedger>,
     pub policies: Arc<dyn RolePolicies>,
-    pub recorder: Arc<Recorder>,
 }
 
 impl RolePolicyWriter {
@@ -92,19 +97,22 @@ impl RolePolicyWriter {
         if standing.as_ref().map(|compiled| &compiled.json) == found.ours.as_ref() {
             if !entries.is_empty() {
                 record.document = found.ours;
-                self.ledger.save(&role.id, &record, entries, lease, now).await?;
+                self.ledger.save(&role.id, &record, entries, lease, self.clock.now()).await?;
             }
             return Ok(until);
         }
         record.generation = record.generation.next();
+        record.previous = record.document.take();
+        record.confirmed = false;
         let compiled = desired.compile(record.generation, found.room)?;
         record.document = compiled.as_ref().map(|compiled| compiled.json.clone());
         // The generation is ours before it is AWS's: a crash in between leaves a
         // policy that is older than the ledger, and is written again.
-        self.ledger.save(&role.id, &record, std::mem::take(&mut entries), lease, now).await?;
+        self.ledger.save(&role.id, &record, std::mem::take(&mut entries), lease, self.clock.now()).await?;
         self.put(role, compiled.as_ref()).await?;
+        record.confirmed = true;
         let written = self.entry(role, written(&record, compiled.as_ref()));
-        self.ledger.save(&role.id, &record, vec![written], lease, now).await?;
+        self.ledger.save(&role.id, &record, vec![written], lease, self.clock.now()).await?;
         if compiled.as_ref().is_some_and(Compiled::alarming) {
             tracing::error!(role = %role.id, "the role's revocation policy runs out of room");
         }
@@ -157,16 +165,26 @@ impl RolePolicyWriter {
         if found.ours == record.document {
             return Ok(Vec::new());
         }
+        // Our own write that came late, or was lost after the ledger knew of it. That
+        // a confirmed policy is gone is never ours.
+        if found.ours == record.previous && (!record.confirmed || record.previous.is_some()) {
+            return Ok(Vec::new());
+        }
         let (what, adopted) = match found.ours.as_deref().map(RevocationPolicy::parse) {
             None => ("the policy is gone".to_owned(), BTreeSet::new()),
             Some(Err(foreign)) => (foreign.to_string(), BTreeSet::new()),
-            // A late write or a stale read of ours: an older generation says nothing new.
-            Some(Ok(policy)) if policy.generation < record.generation => return Ok(Vec::new()),
+            Some(Ok(policy)) if !is_plausible(&policy, record, now) => {
+                ("the policy has a cut or a generation that nobody of ours writes".to_owned(), BTreeSet::new())
+            }
+            Some(Ok(policy)) if policy.generation < record.generation => {
+                ("the policy is older than it was".to_owned(), BTreeSet::new())
+            }
             Some(Ok(policy)) => {
                 let newer = policy.generation > record.generation;
                 let unknown = self.unknown(&policy.listed, newer).await?;
                 record.adopted.extend(unknown.iter().map(|grant| (*grant, now)));
                 if newer {
+                    self.end_found(&unknown).await;
                     record.adopted_cut = policy.cut;
                 }
                 record.generation = record.generation.max(policy.generation);
@@ -183,6 +201,20 @@ impl RolePolicyWriter {
         }
         let entry = |adopted| self.entry(role, Event::RevocationDrift { found: what.clone(), adopted });
         Ok(chunks.into_iter().map(entry).collect())
+    }
+
+    /// What a newer policy had ended is ended in an older store too: otherwise it
+    /// would come back when its id leaves the list.
+    async fn end_found(&self, ids: &BTreeSet<GrantId>) {
+        for id in ids {
+            match self.broker.command(&Actor::SYSTEM, *id, None, Command::FindEnded).await {
+                Ok(_) => {
+                    tracing::error!(grant = %id, "the role's policy had ended a grant that the store took for open")
+                }
+                // The store has never heard of it, or knows.
+                Err(problem) => tracing::debug!(grant = %id, %problem, "nothing to end"),
+            }
+        }
     }
 
     /// An inline policy of somebody else on the role: said once, and counted against the room.
@@ -216,11 +248,11 @@ impl RolePolicyWriter {
 
     fn entry(&self, role: &Role, event: Event) -> Draft {
         let subject = Subject::target(&Target::role(role.id.clone()));
-        self.recorder.draft(Actor::SYSTEM, subject, Recorded::plain(event))
+        self.broker.recorder().draft(Actor::SYSTEM, subject, Recorded::plain(event))
     }
 
     fn policy_name(&self) -> String {
-        policy_name(&self.catalogue.deployment)
+        policy_name(&self.broker.catalogue().deployment)
     }
 }
 
@@ -264,6 +296,13 @@ fn desired(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp) -> De
     desired
 }
 
+/// Whether we could have written it: whoever may write the role's policy must not
+/// be able to make us keep a deny for ever, or to use up the generations.
+fn is_plausible(policy: &RevocationPolicy, record: &RoleRecord, now: Timestamp) -> bool {
+    let jump = policy.generation.0.saturating_sub(record.generation.0);
+    policy.cut.as_ref().is_none_or(|cut| cut.before.duration_since(now) <= CUT_AHEAD_MAX) && jump <= GENERATIONS_MAX
+}
+
 /// Whether a token of the grant may still live.
 fn lives(grant: &Grant, now: Timestamp) -> bool {
     grant.activation().and_then(|activation| activation.mints.tokens_until).is_some_and(|until| until > now)
@@ -274,5 +313,5 @@ fn desired_until(enforceable: &[Versioned], record: &RoleRecord, now: Timestamp)
     let tokens = enforceable.iter().filter(|found| matches!(found.grant.state, State::Ended(_)));
     let tokens = tokens.filter_map(|found| found.grant.activation()?.mints.tokens_until);
     let found = record.adopted.values().copied().chain(record.adopted_cut.as_ref().map(|cut| cut.before));
-    tokens.chain(found.map(|at| at + TOKEN_LIFE_MAX)).filter(|until| *until > now).min()
+    tokens.chain(found.filter_map(|at| at.checked_add(TOKEN_LIFE_MAX).ok())).filter(|until| *until > now).min()
 }

@@ -1,15 +1,20 @@
 //! P2: it ends on time, exactly that one, and the end is seen.
 
 use halligan_core::grant::{Baseline, Containment, Phase, State};
-use halligan_core::iam::revocation::{Generation, RevocationPolicy, policy_name};
+use halligan_core::iam::revocation::{Cut, Generation, RevocationPolicy, policy_name};
 use halligan_core::incident::IncidentStatus;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::store::Fault;
 use halligan_engine::fakes::world::caller;
-use halligan_engine::ports::RolePoliciesError;
+use halligan_engine::ports::{RoleLedger as _, RolePoliciesError};
 use halligan_engine::problem::ProblemKind;
 
-use crate::support::{active, advance, ask, emergency, id, mint, minted, now, phase, refused, types, world};
+use crate::support::{active, advance, ask, emergency, id, mint, minted, minted_by, now, phase, refused, types, world};
+
+/// A grant that nobody ever asked for.
+fn fixtures_grant() -> halligan_core::id::GrantId {
+    halligan_core::id::GrantId::new(fixtures::uuid(7_777))
+}
 
 fn containment(grant: &halligan_core::grant::Grant) -> Containment {
     match &grant.state {
@@ -59,18 +64,20 @@ async fn an_emergency_start_dies_unless_it_is_acknowledged() {
     let running = world.start();
     let (lone, backed) = (
         running.broker.request(&caller("alice"), emergency()).await.unwrap(),
-        running.broker.request(&caller("alice"), emergency()).await.unwrap(),
+        running.broker.request(&caller("bob"), emergency()).await.unwrap(),
     );
-    let (first, second) = (minted(&running.broker, &lone).await, minted(&running.broker, &backed).await);
-    running.broker.acknowledge(&caller("bob"), &id(&backed), &backed.request_hash.to_string()).await.unwrap();
+    let (first, second) = (minted(&running.broker, &lone).await, minted_by("bob", &running.broker, &backed).await);
+    running.broker.acknowledge(&caller("carol"), &id(&backed), &backed.request_hash.to_string()).await.unwrap();
     let due = lone.activation().unwrap().fence().duration_since(fixtures::start()).as_secs();
     advance(&world, due);
     assert!(!world.aws.allows(&first), "it outlived its acknowledgement's deadline");
     assert!(!world.aws.allows(&second), "what was minted before the acknowledgement keeps its fence");
-    let renewed = minted(&running.broker, &backed).await;
+    let renewed = minted_by("bob", &running.broker, &backed).await;
     assert!(world.aws.allows(&renewed), "a mint after the acknowledgement has the whole time");
     running.settle().await.unwrap();
     assert_eq!((phase(&world, &lone).await, phase(&world, &backed).await), (Phase::Revoked, Phase::Active));
+    let again = running.broker.request(&caller("alice"), emergency()).await;
+    refused(&world, again, ProblemKind::NotAcknowledged);
 }
 
 #[tokio::test]
@@ -155,12 +162,39 @@ async fn tampering_is_told_from_our_own_late_writes_and_repaired() {
     assert!(!world.aws.allows(&key));
     assert_eq!(drifts(), 2);
 
-    // A late write of ours: an older generation.
-    let older = RevocationPolicy { generation: Generation(1), listed: [grant.request.id].into(), cut: None };
-    world.aws.policies(&role, |policies| policies.insert(name.clone(), older.document().to_json()));
-    advance(&world, 40);
+    // A late write of ours: the one before.
+    let previous = world.store.record(&grant.request.target.id).await.unwrap().previous.unwrap();
+    world.aws.policies(&role, |policies| policies.insert(name.clone(), previous));
+    advance(&world, 601);
     running.settle().await.unwrap();
     assert_eq!(drifts(), 2, "our own late write is no drift");
+    assert!(!world.aws.allows(&key));
+
+    // Somebody's idea of an older one of ours, which lists nobody that it should.
+    let forged = RevocationPolicy { generation: Generation(1), listed: [fixtures_grant()].into(), cut: None };
+    world.aws.policies(&role, |policies| policies.insert(name.clone(), forged.document().to_json()));
+    advance(&world, 601);
+    running.settle().await.unwrap();
+    assert_eq!(drifts(), 3);
+    assert!(!world.aws.allows(&key));
+
+    // Cuts of the year 9999 and generations beyond all reason are nobody's of ours.
+    let end_of_time = "9999-12-30T22:00:00Z".parse().unwrap();
+    for forged in [
+        RevocationPolicy {
+            generation: Generation(1_000),
+            listed: [].into(),
+            cut: Some(Cut { before: end_of_time, exempt: [].into() }),
+        },
+        RevocationPolicy { generation: Generation(u64::MAX), listed: [fixtures_grant()].into(), cut: None },
+    ] {
+        world.aws.policies(&role, |policies| policies.insert(name.clone(), forged.document().to_json()));
+        advance(&world, 1);
+        running.housekeeping_now().await.unwrap();
+        let json = world.aws.policies(&role, |policies| policies.get(&name).cloned());
+        let policy = json.map(|json| RevocationPolicy::parse(&json).unwrap());
+        assert!(policy.is_none_or(|policy| policy.cut.is_none() && policy.generation < Generation(100)));
+    }
 }
 
 #[tokio::test]
@@ -248,4 +282,97 @@ async fn somebody_elses_inline_policy_is_said_once() {
     }
     let drifts = types(&world.store.entries()).into_iter().filter(|name| name == "revocation.drift").count();
     assert_eq!(drifts, 1);
+}
+
+#[tokio::test]
+async fn a_grant_that_a_newer_policy_had_ended_is_ended_in_an_older_store() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    let newer = RevocationPolicy { generation: Generation(40), listed: [grant.request.id].into(), cut: None };
+    let (name, role) = (policy_name(&world.catalogue.deployment), grant.request.resolved.role_arn.to_string());
+    world.aws.policies(&role, |policies| policies.insert(name, newer.document().to_json()));
+    running.settle().await.unwrap();
+    assert_eq!(phase(&world, &grant).await, Phase::Revoked);
+    refused(&world, mint(&running.broker, &grant).await, ProblemKind::WrongState);
+}
+
+#[tokio::test]
+async fn no_clock_starts_and_no_deny_is_lifted_by_a_wrong_clock() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    let key = minted(&running.broker, &grant).await;
+    running.broker.give_back(&caller("alice"), &id(&grant)).await.unwrap();
+    running.settle().await.unwrap();
+    let waiting = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    let other = active(&running.broker).await;
+    minted(&running.broker, &other).await;
+
+    // The broker's clock jumps two hours ahead; AWS's doesn't.
+    let two_hours = jiff::SignedDuration::from_hours(2);
+    world.clock.advance(two_hours);
+    world.aws.set_skew(two_hours);
+    running.settle().await.unwrap();
+    let policy = world.aws.policies(&grant.request.resolved.role_arn.to_string(), |policies| policies.len());
+    assert_eq!(policy, 1, "the deny was lifted by a clock that is ahead");
+    let hash = waiting.request_hash.to_string();
+    refused(&world, running.broker.acknowledge(&caller("bob"), &id(&waiting), &hash).await, ProblemKind::ClockSkewed);
+    refused(&world, running.broker.request(&caller("alice"), emergency()).await, ProblemKind::ClockSkewed);
+    // Ending waits for no clock.
+    running.broker.give_back(&caller("alice"), &id(&other)).await.unwrap();
+    world.clock.advance(-two_hours);
+    assert!(!world.aws.allows(&key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_whose_tokens_have_died_is_not_probed_for_ever() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    minted(&running.broker, &grant).await;
+    world.aws.refuse_probes(true);
+    running.broker.give_back(&caller("alice"), &id(&grant)).await.unwrap();
+    running.settle().await.unwrap();
+    assert!(matches!(containment(&now(&world, &grant).await), Containment::Stuck { .. }));
+    advance(&world, 7_200);
+    running.settle().await.unwrap();
+    let Containment::Contained(evidence) = containment(&now(&world, &grant).await) else { panic!("probed for ever") };
+    assert_eq!(evidence.baseline, Baseline::TokensDead);
+}
+
+#[tokio::test]
+async fn a_catalogue_that_cannot_end_a_grant_is_found_out() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    assert!(running.broker.orphans().await.unwrap().is_empty());
+    for change in ["gone", "moved"] {
+        let mut changed = world.clone();
+        let mut catalogue = (*world.catalogue).clone();
+        let mut role = catalogue.roles.remove(&grant.request.target.id).unwrap();
+        if change == "moved" {
+            role.arn = "arn:aws:iam::123456789012:role/another".to_owned().try_into().unwrap();
+            catalogue.roles.insert(role.id.clone(), role);
+        }
+        changed.catalogue = catalogue.into();
+        let orphans = changed.start().broker.orphans().await.unwrap();
+        assert!(orphans.len() == 1 && orphans[0].contains(&id(&grant)), "{change}: {orphans:?}");
+    }
+    running.broker.give_back(&caller("alice"), &id(&grant)).await.unwrap();
+    running.settle().await.unwrap();
+    let mut changed = world.clone();
+    changed.catalogue = halligan_core::catalogue::Catalogue { roles: [].into(), ..(*world.catalogue).clone() }.into();
+    assert!(changed.start().broker.orphans().await.unwrap().is_empty(), "what is over needs no role");
+}
+
+#[tokio::test]
+async fn one_person_cannot_fill_a_role() {
+    let (world, _) = world();
+    let running = world.start();
+    for _ in 0..11 {
+        running.broker.request(&caller("alice"), ask()).await.ok();
+    }
+    refused(&world, running.broker.request(&caller("alice"), ask()).await, ProblemKind::RateLimited);
+    assert!(running.broker.request(&caller("bob"), ask()).await.is_ok());
 }

@@ -75,6 +75,11 @@ pub async fn minted(broker: &Broker, grant: &Grant) -> String {
     mint(broker, grant).await.unwrap().credentials.access_key_id
 }
 
+/// As [`minted`], for somebody else's grant.
+pub async fn minted_by(name: &str, broker: &Broker, grant: &Grant) -> String {
+    broker.mint(&caller(name), &id(grant)).await.unwrap().credentials.access_key_id
+}
+
 pub async fn now(world: &FakeWorld, grant: &Grant) -> Grant {
     world.store.grant(grant.request.id).await.unwrap().unwrap().grant
 }

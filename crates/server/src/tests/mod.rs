@@ -178,7 +178,6 @@ impl TestApp {
             entropy: world.entropy.clone(),
             grants: world.store.clone(),
             queue: world.store.clone(),
-            leases: world.store.clone(),
             idempotency: world.store.clone(),
             sink: world.sink.clone(),
             authority: world.authority.clone(),
@@ -187,8 +186,7 @@ impl TestApp {
             console: Some(aws.clone()),
             clock_offset: aws,
         };
-        let settings =
-            Settings { replica: "one".to_owned(), log_wait: SignedDuration::from_secs(2), mints_per_minute: 3 };
+        let settings = Settings { log_wait: SignedDuration::from_secs(2), mints_per_minute: 3 };
         let broker = Arc::new(Broker::new(world.catalogue.clone(), ports, settings));
         let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let issuer = Issuer {

@@ -66,7 +66,7 @@ async fn a_token_that_breaks_a_rule_is_answered_with_the_rule() {
 #[tokio::test]
 async fn a_login_of_nobody_is_nobody() {
     let app = TestApp::new();
-    let answer = app.get("mallory", "/v1/me").await;
+    let answer = app.get("stranger", "/v1/me").await;
     answer.is_problem(403, "unlinked-principal");
     assert!(answer.headers.get("www-authenticate").is_none());
 }

@@ -77,6 +77,8 @@ fn record(generation: u64) -> RoleRecord {
     RoleRecord {
         generation: Generation(generation),
         document: Some("{\"Version\":\"2012-10-17\"}".to_owned()),
+        previous: None,
+        confirmed: true,
         adopted: BTreeMap::from([(GrantId::new(uuid(5)), at(7)), (GrantId::new(uuid(6)), at(8))]),
         adopted_cut: Some(Cut { before: at(9), exempt: BTreeSet::from([GrantId::new(uuid(7))]) }),
         foreign: ["somebody-elses".to_owned()].into(),

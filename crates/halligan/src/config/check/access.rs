@@ -38,7 +38,27 @@ pub(super) fn access(
     let people = linked(people, &of_people, found);
     shared_keys(&issuers, &people, found);
     let check = |(index, issuer)| issuer_of(&format!("issuers[{index}]"), issuer, found);
-    (issuers.into_iter().enumerate().filter_map(check).collect(), people)
+    let issuers: Vec<Issuer> = issuers.into_iter().enumerate().filter_map(check).collect();
+    key_twice(&issuers, found);
+    (issuers, people)
+}
+
+/// A key that two issuers have is held by somebody who can be the people of both.
+fn key_twice(issuers: &[Issuer], found: &mut Findings<'_>) {
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    for issuer in issuers {
+        for key in &issuer.keys {
+            let pem: String = key.pem.split_whitespace().collect();
+            if let Some(other) = owners.insert(pem, &issuer.issuer).filter(|other| *other != issuer.issuer) {
+                let problem = format!(
+                    "`{}` and `{}` have the same key, so whoever holds it could acknowledge what they asked for: expected a key of its own for each",
+                    shown(other),
+                    shown(&issuer.issuer)
+                );
+                found.refuse("issuers", problem);
+            }
+        }
+    }
 }
 
 /// Any key of an issuer vouches for all of its subjects, so who holds one of

@@ -13,6 +13,8 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+use crate::client::machine::MachineEntropy;
+use crate::client::token::KeyPair;
 
 const PEM: &str = "-----BEGIN PUBLIC KEY-----\n\
                    MCowBQYDK2VwAyEAmTq3gawyEfTbCnZBhlwk90OnXKIbzSlv1dLFo3F7BmE=\n\
@@ -89,7 +91,7 @@ fn the_composition_s_configuration_is_sound() {
     let mut text = fs::read_to_string(compose).unwrap().replace("/run/secrets/database_url", url.to_str().unwrap());
     for person in ["alice", "bob", "carol"] {
         let pem = directory.path().join(person);
-        fs::write(&pem, PEM).unwrap();
+        fs::write(&pem, KeyPair::generate(&MachineEntropy).unwrap().public_pem).unwrap();
         text = text.replace(&format!("/etc/halligan/people/{person}.pem"), pem.to_str().unwrap());
     }
     let loaded = Config::read(&text, Path::new("/etc/halligan/halligan.toml"), &variable).unwrap();

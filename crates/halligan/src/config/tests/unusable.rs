@@ -93,6 +93,15 @@ fn a_login_is_one_person_s() {
 }
 
 #[test]
+fn a_key_is_nobody_elses_too() {
+    let (alice, bob) = (
+        "MCowBQYDK2VwAyEAmTq3gawyEfTbCnZBhlwk90OnXKIbzSlv1dLFo3F7BmE=",
+        "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+    );
+    insta::assert_snapshot!(refusal(alice, bob), @"issuers: `halligan:alice` and `halligan:bob` have the same key, so whoever holds it could acknowledge what they asked for: expected a key of its own for each");
+}
+
+#[test]
 fn incident_tools_can_be_asked() {
     insta::assert_snapshot!(refusals(&[("https://tool", "http://tool"), ("\"/status\"", "\"status\""), ("[\"open\"]", "[]")]), @"
     incidents.tool.url: is not https: expected https, or http to this machine's loopback
@@ -160,6 +169,6 @@ fn what_is_likely_a_mistake_is_warned_about() {
     let bob = "{ issuer = \"halligan:bob\", subject = \"bob\" }";
     let shared = "{ issuer = \"halligan:alice\", subject = \"bob\" }";
     assert_eq!(warnings(&[(bob, shared)]), "", "an identity provider");
-    insta::assert_snapshot!(warnings(&[(bob, shared), ("keys = [", "keys = [{ kid = \"b\", pem = \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\\n-----END PUBLIC KEY-----\" }, ")]), @"issuers[0].keys: each of them vouches for all people of this issuer: a key that one person holds belongs to an issuer of its own, or they could acknowledge what they asked for");
+    insta::assert_snapshot!(warnings(&[(bob, shared), ("keys = [", "keys = [{ kid = \"b\", pem = \"-----BEGIN PUBLIC KEY-----\\nMCowBQYDK2VwAyEAI4K4fT6pN4c01nNv4GlbWUwEgI4TrwNKktRct9fsbEg=\\n-----END PUBLIC KEY-----\" }, ")]), @"issuers[0].keys: each of them vouches for all people of this issuer: a key that one person holds belongs to an issuer of its own, or they could acknowledge what they asked for");
     insta::assert_snapshot!(warnings(&[("region = ", "endpoint_url = \"http://standin:4566\"\nregion = ")]), @"aws.endpoint_url: credentials travel to `http://standin:4566` unencrypted: do this with a stand-in of AWS alone");
 }
