@@ -225,8 +225,8 @@ async fn a_session_can_neither_free_itself_nor_get_lasting_access() {
     expect! {
         "its work": s3(&sdk).create_bucket().bucket("alice-bucket").send() => "allowed";
         "reading IAM": iam.get_role().role_name(own).send() => "allowed";
-        "a user": iam.create_user().user_name("mallory").send() => "denied";
-        "a key": iam.create_access_key().user_name("mallory").send() => "denied";
+        "a user": iam.create_user().user_name("stranger").send() => "denied";
+        "a key": iam.create_access_key().user_name("stranger").send() => "denied";
         "a role": iam.create_role().role_name("x").assume_role_policy_document("{}").send() => "denied";
         "a provider": iam.create_saml_provider().name("x").saml_metadata_document("x").send() => "denied";
         "its own policies": iam.put_role_policy().role_name(own).policy_name("p").policy_document(ALLOW_ALL).send() => "denied explicitly";
@@ -236,7 +236,7 @@ async fn a_session_can_neither_free_itself_nor_get_lasting_access() {
         "its managed policies": iam.attach_role_policy().role_name(own).policy_arn(&boundary).send() => "denied explicitly";
         "the boundary's document": iam.create_policy_version().policy_arn(&boundary).policy_document(ALLOW_ALL).set_as_default(true).send() => "denied explicitly";
         "the revoker": iam.delete_role_policy().role_name("halligan-revoker").policy_name("revoke").send() => "denied explicitly";
-        "a federation token": sts.get_federation_token().name("mallory").send() => "denied explicitly";
+        "a federation token": sts.get_federation_token().name("stranger").send() => "denied explicitly";
         "who am I": sts.get_caller_identity().send() => "allowed";
     }
     for role in ["halligan-revoker", "halligan-break-glass", "any"] {
@@ -322,7 +322,7 @@ async fn the_revoker_ends_one_grant_and_reaches_no_other_role() {
         "another role": put("other") => "denied";
         "the role's trust": revoker.update_assume_role_policy().role_name(role).policy_document("{}").send() => "denied";
         "the role's boundary": revoker.delete_role_permissions_boundary().role_name(role).send() => "denied";
-        "a user": revoker.create_user().user_name("mallory").send() => "denied";
+        "a user": revoker.create_user().user_name("stranger").send() => "denied";
         "anything else": s3(&sdk).list_buckets().send() => "denied";
         "taking it back": revoker.delete_role_policy().role_name(role).policy_name("r").send() => "allowed";
     }

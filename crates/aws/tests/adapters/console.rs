@@ -14,7 +14,7 @@ const TOKEN: &str = "FwoGZXIvYXdzEXAMPLE+token/with==";
 
 fn credentials() -> Credentials {
     Credentials {
-        access_key_id: "ASIAQNZGKIQY56JQ7WML".to_owned(),
+        access_key_id: "ASIAEXAMPLEEXAMPLE00".to_owned(),
         secret_access_key: SECRET.into(),
         session_token: TOKEN.into(),
         token_expires_at: "2026-03-01T04:00:00Z".parse().unwrap(),
@@ -56,7 +56,7 @@ async fn a_session_is_traded_for_a_url() {
     assert_eq!(seen[0].field("Action").as_deref(), Some("getSigninToken"));
     let session: serde_json::Value = serde_json::from_str(&seen[0].field("Session").unwrap()).unwrap();
     let expected =
-        serde_json::json!({"sessionId": "ASIAQNZGKIQY56JQ7WML", "sessionKey": SECRET, "sessionToken": TOKEN});
+        serde_json::json!({"sessionId": "ASIAEXAMPLEEXAMPLE00", "sessionKey": SECRET, "sessionToken": TOKEN});
     assert_eq!(session, expected);
     assert_eq!(seen[0].fields().len(), 2, "no SessionDuration: it may outlive the credentials");
 }

@@ -102,7 +102,7 @@ async fn what_sts_would_refuse_is_not_sent() {
 /// An answer with credentials that expire at `expiration`.
 fn issued(expiration: &str, secret: &str) -> String {
     format!(
-        "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAQNZGKIQY56JQ7WML</AccessKeyId>\
+        "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAEXAMPLEEXAMPLE00</AccessKeyId>\
          <SecretAccessKey>{secret}</SecretAccessKey><SessionToken>FwoGZX</SessionToken>\
          <Expiration>{expiration}</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
     )

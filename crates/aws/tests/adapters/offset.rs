@@ -66,7 +66,7 @@ async fn a_refusal_has_a_date_too() {
     let world = World::new().await;
     // The stand-in refuses keys that it doesn't know, as AWS refuses a signature of another day.
     let other = halligan_aws::StaticCredentials {
-        access_key_id: "ASIAQNZGKIQY56JQ7WML".to_owned(),
+        access_key_id: "ASIAEXAMPLEEXAMPLE00".to_owned(),
         secret_access_key: "unknown".into(),
         session_token: Some("unknown".into()),
     };

@@ -33,10 +33,17 @@ fn in_words(list: &RoleList, context: &Context) -> String {
             role.account.clone(),
             scopes.join(", "),
             screen::length(role.duration_seconds_max),
-            role.may.join(", "),
+            role.may.iter().map(|action| in_a_word(action)).collect::<Vec<_>>().join(", "),
             role.description.clone(),
         ];
         rows.add_row(cells.iter().map(|cell| words::inline(cell)));
     }
     screen::text(&rows)
+}
+
+fn in_a_word(action: &str) -> &str {
+    match action {
+        "startEmergency" => "start emergencies",
+        other => other,
+    }
 }

@@ -105,7 +105,7 @@ pub fn question(grant: &GrantView, now: Timestamp) -> String {
                 let due = grant.ack_due.map(|due| format!(", over at {} unless acknowledged", words::at(due)));
                 sheet.line("emergency", &format!("it is active already{}", due.unwrap_or_default()));
             }
-            sheet.line("hash", &grant.request_hash);
+            sheet.line("request hash", &grant.request_hash);
         }
     }
     sheet.finish()
@@ -272,7 +272,11 @@ fn scalars(data: &serde_json::Value) -> Vec<String> {
     let fields = data.as_object().into_iter().flatten();
     let plain = fields.filter(|(key, _)| !key.contains("hash") && !key.contains("nonce"));
     let shown = plain.filter_map(|(key, value)| match value {
-        serde_json::Value::String(text) => Some(format!("{key}={text}")),
+        serde_json::Value::String(text) => {
+            // An instant as everywhere else, without its nanoseconds.
+            let instant: Option<Timestamp> = text.parse().ok();
+            Some(format!("{key}={}", instant.map_or_else(|| text.clone(), words::at)))
+        }
         serde_json::Value::Bool(_) | serde_json::Value::Number(_) => Some(format!("{key}={value}")),
         serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
     });
