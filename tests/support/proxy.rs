@@ -1,6 +1,7 @@
 //! A proxy before the stand-in of AWS: it remembers what was asked, and makes
 //! trouble where it is told to.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -64,11 +65,21 @@ impl Seen {
     }
 }
 
+/// Credentials that AWS issued, whoever got to see them.
+#[derive(Debug, Clone)]
+pub struct Issued {
+    pub request: Seen,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: String,
+}
+
 #[derive(Default)]
 struct State {
     seen: Mutex<Vec<Seen>>,
     rules: Mutex<Vec<(String, Trouble, usize)>>,
     connections: AtomicUsize,
+    issued: Mutex<Vec<Issued>>,
 }
 
 pub struct Proxy {
@@ -124,6 +135,19 @@ impl Proxy {
         self.state.seen.lock().unwrap().iter().filter(|seen| seen.matches(needle)).cloned().collect()
     }
 
+    /// What was issued so far to requests whose body holds `needle`.
+    pub fn issued(&self, needle: &str) -> Vec<Issued> {
+        self.state.issued.lock().unwrap().iter().filter(|issued| issued.request.matches(needle)).cloned().collect()
+    }
+
+    /// The secrets that went by: what no other place may show.
+    pub fn secrets(&self) -> BTreeSet<String> {
+        let issued = self.issued("").into_iter().flat_map(|issued| [issued.secret_access_key, issued.session_token]);
+        let seen = self.state.seen.lock().unwrap();
+        let tokens = seen.iter().filter_map(|seen| seen.headers.get("x-amz-security-token"));
+        issued.chain(tokens.map(|token| token.to_str().unwrap().to_owned())).collect()
+    }
+
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
@@ -140,12 +164,12 @@ async fn serve(mut stream: TcpStream, upstream: u16, state: Arc<State>) {
     while let Some((method, seen)) = read(&mut stream).await {
         state.seen.lock().unwrap().push(seen.clone());
         let answer = match next(&state, &seen) {
-            None => forward(&http, upstream, method, &seen).await,
+            None => forward(&http, upstream, method, &seen, &state).await,
             Some(Trouble::Answer(status, body)) => {
                 Answer { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
             }
             Some(Trouble::Date(seconds)) => {
-                let mut answer = forward(&http, upstream, method, &seen).await;
+                let mut answer = forward(&http, upstream, method, &seen, &state).await;
                 let date = answer.headers.get(DATE).expect("the stand-in writes a Date").to_str().unwrap();
                 let theirs: Timestamp = jiff::fmt::rfc2822::parse(date).unwrap().timestamp();
                 let moved = theirs + SignedDuration::from_secs(seconds);
@@ -163,7 +187,7 @@ async fn serve(mut stream: TcpStream, upstream: u16, state: Arc<State>) {
                 return;
             }
             Some(Trouble::Reset) => {
-                forward(&http, upstream, method, &seen).await;
+                forward(&http, upstream, method, &seen, &state).await;
                 return;
             }
         };
@@ -232,7 +256,7 @@ impl Answer {
 }
 
 /// With every header as it was: the signature covers them.
-async fn forward(http: &reqwest::Client, upstream: u16, method: Method, seen: &Seen) -> Answer {
+async fn forward(http: &reqwest::Client, upstream: u16, method: Method, seen: &Seen, state: &State) -> Answer {
     let url = format!("http://127.0.0.1:{upstream}{}", seen.target);
     let sent = http.request(method, url).headers(seen.headers.clone()).body(seen.body.clone()).send().await;
     let answer = sent.expect("the stand-in answers");
@@ -241,5 +265,14 @@ async fn forward(http: &reqwest::Client, upstream: u16, method: Method, seen: &S
     for of_the_hop in ["connection", "content-length", "keep-alive", "transfer-encoding"] {
         headers.remove(of_the_hop);
     }
-    Answer { status, headers, body: answer.bytes().await.unwrap().to_vec() }
+    let body = answer.bytes().await.unwrap().to_vec();
+    let text = String::from_utf8_lossy(&body);
+    let value = |tag: &str| Some(text.split_once(&format!("<{tag}>"))?.1.split_once("</")?.0.to_owned());
+    if let (Some(access_key_id), Some(secret_access_key), Some(session_token)) =
+        (value("AccessKeyId"), value("SecretAccessKey"), value("SessionToken"))
+    {
+        let issued = Issued { request: seen.clone(), access_key_id, secret_access_key, session_token };
+        state.issued.lock().unwrap().push(issued);
+    }
+    Answer { status, headers, body }
 }
