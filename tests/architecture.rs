@@ -27,7 +27,10 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("sqlx", &["halligan-store"]),
     ("axum", &["halligan-server", "halligan"]),
     ("reqwest", &["halligan-connect", "halligan-aws", "halligan"]),
-    ("tokio", &["halligan-engine", "halligan-store", "halligan-aws", "halligan-connect", "halligan-server", "halligan"]),
+    (
+        "tokio",
+        &["halligan-engine", "halligan-store", "halligan-aws", "halligan-connect", "halligan-server", "halligan"],
+    ),
 ];
 
 /// Legacy or home-grown cryptography that must not come back through a feature.
@@ -59,7 +62,11 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn crates_point_only_where_the_picture_points() {
     let found = dependencies();
     let drawn: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(found.keys().map(String::as_str).collect::<BTreeSet<_>>(), drawn, "the picture and the workspace differ");
+    assert_eq!(
+        found.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+        drawn,
+        "the picture and the workspace differ"
+    );
     for (name, allowed) in ARROWS {
         let ours = found[name].iter().filter(|dependency| dependency.starts_with("halligan"));
         for dependency in ours {
@@ -94,7 +101,8 @@ fn what_must_never_be_built_is_not() {
 fn there_is_one_binary() {
     let metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--format-version=1", "--no-deps", "--offline"])).unwrap();
-    let targets = metadata["packages"].as_array().unwrap().iter().flat_map(|p| p["targets"].as_array().unwrap().clone());
+    let targets =
+        metadata["packages"].as_array().unwrap().iter().flat_map(|p| p["targets"].as_array().unwrap().clone());
     let binaries = targets.filter(|t| t["kind"] == serde_json::json!(["bin"])).count();
     assert_eq!(binaries, 1, "a second binary makes `cargo run` ask which");
 }

@@ -2,3 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod architecture;
+mod bad_days;
+mod bad_input;
+mod configuration;
+mod containers;
+mod crash;
+mod demo;
+mod documents;
+mod main_job;
+mod python_sdk;
+mod redaction;
+mod replicas;
+#[allow(dead_code, reason = "shared with the tests of `aws`")]
+mod support;

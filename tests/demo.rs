@@ -1,0 +1,76 @@
+//! `halligan demo --auto --json`: the story by itself, and what it shows for the promises.
+
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::support::{HALLIGAN, root};
+
+const WITHIN: Duration = Duration::from_secs(300);
+/// What the README promises, once everything is installed.
+const STORY_WITHIN: Duration = Duration::from_secs(120);
+
+/// Long words that are neither hashes nor names: what a key or a token looks like.
+fn like_secrets(text: &str) -> Vec<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+=_".contains(c)));
+    words.filter(|word| word.len() >= 36 && !word.chars().all(|c| c.is_ascii_hexdigit())).collect()
+}
+
+#[tokio::test]
+async fn the_story_keeps_its_promises_and_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    // Installed once, where the other tools of the tests are.
+    let cache = root().join("target/test-tools/demo-cache");
+    let was_installed = cache.exists();
+    let mut command = Command::new(HALLIGAN);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", place.path());
+    command.env("XDG_CACHE_HOME", &cache).env("TMPDIR", place.path()).args(["demo", "--auto", "--json"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let began = Instant::now();
+    let output = tokio::time::timeout(WITHIN, command.output()).await.expect("the demo hangs").unwrap();
+    let took = began.elapsed();
+    let (stdout, stderr) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(!was_installed || took < STORY_WITHIN, "{took:?}");
+
+    let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}"));
+    let members: Vec<_> = report.as_object().unwrap().keys().collect();
+    assert_eq!(members, ["grants", "promises"]);
+    let promises = report["promises"].as_array().unwrap();
+    let ids: Vec<_> = promises.iter().map(|promise| promise["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["P1", "P2", "P3", "P4", "P5", "P6"]);
+    for promise in promises {
+        let members: Vec<_> = promise.as_object().unwrap().keys().collect();
+        assert_eq!(members, ["evidence", "held", "id", "pending"]);
+        match &promise["held"] {
+            Value::Bool(true) => {
+                assert!(promise["pending"].is_null() && !promise["evidence"].as_object().unwrap().is_empty())
+            }
+            // Not judged: it says what is missing.
+            Value::Null => assert!(!promise["pending"].as_str().unwrap().is_empty()),
+            _ => panic!("broken: {promise:#}"),
+        }
+    }
+    for kept in ["P1", "P2"] {
+        let promise = promises.iter().find(|promise| promise["id"] == kept).unwrap();
+        assert_eq!(promise["held"], true, "{promise:#}");
+    }
+    assert!(report["grants"].as_array().unwrap().len() >= 4, "{report:#}");
+
+    for (name, text) in [("stdout", &stdout), ("stderr", &stderr)] {
+        assert_eq!(like_secrets(text), Vec::<&str>::new(), "{name} tells secrets");
+        assert!(!text.contains("PRIVATE KEY") && !text.contains("eyJ"), "{name} tells secrets");
+    }
+    let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.is_empty(), "it leaves {left:?}");
+    let here = place.path().display().to_string();
+    let running = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let arguments = fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        let arguments = String::from_utf8_lossy(&arguments).replace('\0', " ");
+        arguments.contains(&here).then_some(arguments)
+    });
+    assert_eq!(running.collect::<Vec<_>>(), Vec::<String>::new(), "it leaves children");
+}
