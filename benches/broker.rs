@@ -1,0 +1,257 @@
+//! What a mint costs beside what it can't do without: one AssumeRole beside one
+//! durable write to the log. Both are measured in turns, in the same run, against the
+//! same stand-in of AWS and on the same disk. Beside it: start-up and idle memory.
+//!
+//! `cargo bench --bench broker`, with `HALLIGAN_MINISTACK` set (`eval "$(tests/run env)"`).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a measurement")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the numbers are for whoever runs it")]
+
+#[allow(dead_code, unused_imports, reason = "shared with the tests of the whole")]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use halligan_aws::{Aws, Settings, StsMinter};
+use halligan_connect::directory_sink::DirectorySink;
+use halligan_core::catalogue::RoleArn;
+use halligan_core::grant::{Grant, MintDraft, Warrant};
+use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
+use halligan_core::id::MintId;
+use halligan_engine::fakes::fixtures;
+use halligan_engine::ports::{Clock, Minter as _, QueuedEntry, Sink as _};
+use jiff::Timestamp;
+use reqwest::Method;
+
+use support::{Broker, World};
+
+const ROUNDS: usize = 300;
+const WARM_UP: usize = 30;
+const STARTS: usize = 9;
+
+const RATIO_MAX: f64 = 1.2;
+const START_MAX_SECONDS: f64 = 0.3;
+const MEMORY_MAX_MB: f64 = 50.0;
+
+struct MachineClock;
+
+impl Clock for MachineClock {
+    fn now(&self) -> Timestamp {
+        support::now()
+    }
+}
+
+/// What can't be done without, and nothing around it.
+struct Bare {
+    minter: StsMinter,
+    sink: DirectorySink,
+    grant: Grant,
+    role: halligan_core::catalogue::Role,
+    position: u64,
+}
+
+impl Bare {
+    async fn new(world: &World) -> Self {
+        let own = world.accounts.become_broker().await.unwrap();
+        let settings = Settings {
+            endpoint_url: Some(world.stand_in_url()),
+            credentials: Some(own),
+            ..Settings::in_region("eu-central-1")
+        };
+        let aws = Aws::connect(&settings, Arc::new(MachineClock)).await;
+        let mut role = fixtures::role("prod-admin");
+        role.arn = RoleArn::try_from(world.accounts.roles[0].clone()).unwrap();
+        role.external_id = world.accounts.external_id.clone();
+        let mut opening = fixtures::Asking::new(1).opening();
+        opening.request.resolved.role_arn = role.arn.clone();
+        let now = halligan_core::floor_second(support::now());
+        let pending = opening.open(now).grant;
+        let grant = fixtures::acknowledge(&pending, "bob", now).grant;
+        let sink = DirectorySink::open(world.directory().join("bare")).await.unwrap();
+        Self { minter: aws.minter(), sink, grant, role, position: 0 }
+    }
+
+    /// The right to mint, and the entry that says so.
+    fn intend(&mut self) -> (Warrant, QueuedEntry) {
+        self.position += 1;
+        let now = support::now();
+        let alice = self.grant.request.requester.clone();
+        let fence = self.grant.mint_fence(&alice, now).unwrap();
+        let uuid = fixtures::uuid(self.position);
+        let draft = MintDraft {
+            mint: MintId(uuid),
+            role_arn: self.role.arn.clone(),
+            external_id: self.role.external_id.clone(),
+            session_name: SessionName::new(*uuid.as_bytes()),
+            source_identity: SourceIdentity::new("alice", &alice.principal.issuer, &alice.principal.subject),
+            policy: session_policy(&self.role.scopes[&self.role.default_scope], fence).unwrap(),
+            token_seconds: MintDraft::token_seconds(now, fence, self.role.session_max),
+        };
+        let (mut transition, warrant) = self.grant.intend_mint(&alice, draft, false, now).unwrap();
+        let recorded = transition.events.remove(0);
+        let sealed = fixtures::draft(&self.grant, recorded, self.position).seal(now);
+        (warrant, QueuedEntry { position: self.position, sealed })
+    }
+
+    /// One AssumeRole beside one publish.
+    async fn once(&mut self) -> Duration {
+        let (warrant, entry) = self.intend();
+        let began = Instant::now();
+        let (minted, written) =
+            tokio::join!(self.minter.mint(&warrant), self.sink.append(std::slice::from_ref(&entry)));
+        let took = began.elapsed();
+        minted.unwrap();
+        written.unwrap();
+        took
+    }
+
+    async fn assume_role(&mut self) -> Duration {
+        let (warrant, entry) = self.intend();
+        self.sink.append(&[entry]).await.unwrap();
+        let began = Instant::now();
+        self.minter.mint(&warrant).await.unwrap();
+        began.elapsed()
+    }
+
+    async fn publish(&mut self) -> Duration {
+        let (_, entry) = self.intend();
+        let began = Instant::now();
+        self.sink.append(&[entry]).await.unwrap();
+        began.elapsed()
+    }
+}
+
+async fn mint(world: &World, path: &str, token: &str) -> Duration {
+    let request = world.http().request(Method::POST, format!("{}{path}", world.broker.url)).bearer_auth(token);
+    let began = Instant::now();
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    let body = answer.bytes().await.unwrap();
+    let took = began.elapsed();
+    assert!(status.is_success(), "{}", String::from_utf8_lossy(&body));
+    took
+}
+
+async fn read(world: &World, path: &str, token: &str) -> Duration {
+    let request = world.http().request(Method::GET, format!("{}{path}", world.broker.url)).bearer_auth(token);
+    let began = Instant::now();
+    request.send().await.unwrap().bytes().await.unwrap();
+    began.elapsed()
+}
+
+fn median(samples: &mut [Duration]) -> f64 {
+    samples.sort_unstable();
+    samples[samples.len() / 2].as_secs_f64() * 1_000.0
+}
+
+/// From the start of the process, with an empty store, to the first ready answer.
+async fn start_up(world: &World, number: usize) -> Duration {
+    let port = support::stand_in::free_port();
+    let mut config = world.config.clone();
+    config["server"]["listen"] = format!("127.0.0.1:{port}").into();
+    config["state_directory"] = format!("empty-{number}").into();
+    let file = world.directory().join(format!("empty-{number}.toml"));
+    std::fs::write(&file, toml::to_string(&config).unwrap()).unwrap();
+    let mut broker: Broker = world.broker.beside(&format!("http://127.0.0.1:{port}"), &file);
+    let ready = format!("{}/readyz", broker.url);
+    let began = Instant::now();
+    broker.spawn();
+    while !world.http().get(&ready).send().await.is_ok_and(|answer| answer.status().is_success()) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let took = began.elapsed();
+    assert!(broker.stop().await.success());
+    took
+}
+
+/// What the process has in memory, in MB.
+fn resident_mb(broker: &Broker) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", broker.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<f64>().unwrap() / 1_024.0
+}
+
+fn verdict(name: &str, value: String, held: bool, target: String) {
+    println!("{name:<34}{value:>12}   target {target}: {}", if held { "held" } else { "MISSED" });
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // `cargo test --benches` asks every benchmark whether it works, not how fast it is.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return ExitCode::SUCCESS;
+    }
+    if std::env::var_os("HALLIGAN_MINISTACK").is_none() {
+        eprintln!("HALLIGAN_MINISTACK is not set: run `eval \"$(tests/run env)\"` first");
+        return ExitCode::from(2);
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("not an optimised build: the numbers mean nothing");
+    }
+    let mut world = World::without_broker().await;
+    // No proxy between: what is compared goes the same way.
+    world.config["aws"]["endpoint_url"] = world.stand_in_url().into();
+    let limits = "mints_per_minute = 1000000".parse::<toml::Table>().unwrap();
+    world.config.insert("limits".into(), limits.into());
+    world.broker.set("HALLIGAN_LOG", "info");
+    world.configure();
+
+    let mut starts = Vec::new();
+    for number in 0..STARTS {
+        starts.push(start_up(&world, number).await);
+    }
+    world.broker.start().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let idle = resident_mb(&world.broker);
+
+    let grant = world.active(3_600).await;
+    let path = format!("/v1/grants/{}", grant["id"].as_str().unwrap());
+    let credentials = format!("{path}/credentials");
+    let token = world.person("alice").token();
+    let mut bare = Bare::new(&world).await;
+    let [mut mints, mut bares, mut assumes, mut publishes, mut reads] = [const { Vec::new() }; 5];
+    for round in 0..WARM_UP + ROUNDS {
+        let samples = [
+            mint(&world, &credentials, &token).await,
+            bare.once().await,
+            bare.assume_role().await,
+            bare.publish().await,
+            read(&world, "/v1/me", &token).await,
+        ];
+        if round >= WARM_UP {
+            for (all, sample) in
+                [&mut mints, &mut bares, &mut assumes, &mut publishes, &mut reads].into_iter().zip(samples)
+            {
+                all.push(sample);
+            }
+        }
+    }
+    let (mint, bare) = (median(&mut mints), median(&mut bares));
+    let ratio = mint / bare;
+    println!("medians of {ROUNDS} rounds, in turns:");
+    for (name, milliseconds) in [
+        ("a mint, over loopback HTTP", mint),
+        ("one AssumeRole beside one publish", bare),
+        ("  AssumeRole alone", median(&mut assumes)),
+        ("  a durable publish alone", median(&mut publishes)),
+        ("a call that reads nothing", median(&mut reads)),
+    ] {
+        println!("{name:<34}{milliseconds:>9.2} ms");
+    }
+    let start = median(&mut starts) / 1_000.0;
+    println!();
+    verdict("mint ÷ bare", format!("{ratio:.2}"), ratio <= RATIO_MAX, format!("≤ {RATIO_MAX}"));
+    verdict(
+        "start-up, empty store",
+        format!("{start:.3} s"),
+        start < START_MAX_SECONDS,
+        format!("< {START_MAX_SECONDS} s"),
+    );
+    verdict("idle memory", format!("{idle:.0} MB"), idle < MEMORY_MAX_MB, format!("< {MEMORY_MAX_MB} MB"));
+    world.post("alice", &format!("{path}/return"), &serde_json::json!({})).await.ok();
+    world.done().await;
+    ExitCode::SUCCESS
+}
