@@ -7,6 +7,7 @@ mod console;
 mod mint;
 mod offset;
 mod probe;
+#[allow(dead_code, reason = "the end-to-end tests use more of it")]
 #[path = "../../../../tests/support/proxy.rs"]
 mod proxy;
 mod revoker;

@@ -151,8 +151,7 @@ impl Broker {
         let mut orphans = Vec::new();
         loop {
             let page = self.ports.grants.grants(&filter, ORPHANS_PAGE).await?;
-            let ids = page.grants.iter().map(|found| found.grant.request.id);
-            filter.before = ids.last().filter(|_| page.next.is_some());
+            filter.before = page.next;
             let recent = |grant: &Grant| now.duration_since(grant.requested_at) < LIFE_MAX;
             let goes_on = page.grants.iter().any(|found| recent(&found.grant));
             for found in page.grants.iter().filter(|found| found.grant.is_unfinished(now)) {
