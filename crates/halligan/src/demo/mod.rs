@@ -65,7 +65,10 @@ pub fn run(args: &Args, ui: &Ui) -> ExitCode {
     match ended {
         Ended::With(code) => code,
         // Ctrl-C is how a demo that stays up is meant to end.
-        Ended::By(Signal::INT) if !args.auto => ExitCode::SUCCESS,
+        Ended::By(Signal::INT) if !args.auto => {
+            narrator.line("\nStopped. Nothing is left of it.");
+            ExitCode::SUCCESS
+        }
         Ended::By(signal) => u8::try_from(128 + signal.as_raw()).map_or(ExitCode::FAILURE, ExitCode::from),
     }
 }
@@ -90,21 +93,25 @@ async fn supervise(args: &Args, ui: &Ui, narrator: &Narrator, directory: TempDir
             ended
         }
         Err(error) => {
-            let kept = directory.keep();
-            narrator.failed(&error, &kept);
-            narrator.line(&format!("\nWhat there was is kept in {}", kept.display()));
+            narrator.failed(&error, &path);
+            // What the children wrote explains a failure; without it there is nothing to look into.
+            if logs(&path).iter().any(|log| log.exists()) {
+                drop(directory.keep());
+            }
             Ended::With(Exit::Stopped.into())
         }
     }
 }
 
 async fn show(args: &Args, ui: &Ui, narrator: &Narrator, directory: &Path) -> anyhow::Result<ExitCode> {
-    let emergency = if args.auto { story::EMERGENCY_WINDOW } else { "5m" };
+    let emergency = if args.auto { story::EMERGENCY_WINDOW } else { "1m" };
     narrator.chapter("Setting up");
     let mut world = World::build(directory, emergency, narrator).await?;
     if args.auto {
         let report = story::play(world, narrator).await?;
-        return Ok(report.publish(ui));
+        let code = report.publish(ui);
+        narrator.caveat();
+        return Ok(code);
     }
     narrator.invite(&world);
     if ui.json {

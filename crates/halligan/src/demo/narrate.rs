@@ -10,15 +10,16 @@ use halligan_aws::Seen;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
+use super::observe::End;
 use super::world::World;
 use crate::cli::Ui;
 
 /// Where an outcome begins, in columns: the line fits 80 of them.
-const OUTCOME: usize = 54;
+const OUTCOME: usize = 58;
 /// A step that takes longer than this says so.
 const WORTH_SAYING: Duration = Duration::from_millis(500);
 /// So much of what a child wrote explains a failure, as a rule.
-const LAST_LINES: usize = 5;
+const LAST_LINES: usize = 8;
 const LINE_CHARACTERS_MAX: usize = 300;
 
 /// Tells the story.
@@ -84,6 +85,12 @@ impl Narrator {
         self.seen(good, what, &found.to_string());
     }
 
+    /// Credentials came to their end.
+    pub fn end(&self, end: &End) {
+        let said = if end.on_time { "on time" } else { "NOT ON TIME" };
+        self.seen(end.on_time, &format!("AWS: {}", end.told()), said);
+    }
+
     /// Why there is no demo, and what the children in `directory` wrote last.
     pub fn failed(&self, error: &anyhow::Error, directory: &Path) {
         let mut text = format!("\nhalligan demo: {error:#}");
@@ -100,6 +107,14 @@ impl Narrator {
             }
         }
         drop(writeln!(io::stderr(), "{text}"));
+    }
+
+    /// What a stand-in can't show.
+    pub fn caveat(&self) {
+        self.line(
+            "\nThis stand-in has no console sign-in, and IAM acts at once here, where AWS takes\n\
+             seconds. What outlives a session on AWS is in docs/limits.md.",
+        );
     }
 
     /// Where to go and what to paste.
@@ -135,14 +150,11 @@ Paste into another terminal, piece by piece:
   halligan --profile carol show $GRANT
 
 Try to break it: acknowledge your own request, also as alice-phone; ask for
-INC-100; ask for three hours; add --emergency and let nobody answer.
-
-This stand-in has no console sign-in, so no link to it is offered, and IAM
-acts at once here, where AWS takes seconds.
-
-Ctrl-C ends everything and removes {directory}."#,
+INC-100; ask for three hours; add --emergency and let a minute pass."#,
             title = self.shaded("1", "Halligan is up"),
         ));
+        self.caveat();
+        self.line(&format!("\nCtrl-C ends everything and removes {directory}."));
     }
 
     fn shaded(&self, code: &str, text: &str) -> String {

@@ -137,11 +137,12 @@ pub struct End {
 }
 
 impl End {
-    /// In words.
+    /// In words, of AWS's answers and the end.
     pub fn told(&self) -> String {
-        let seconds = |found: Option<f64>| found.map_or("never".to_owned(), |found| format!("{:.1} s", found.abs()));
-        let (before, after) = (seconds(self.last_allowed_seconds), seconds(self.first_denied_seconds));
-        format!("allowed until {before} before, denied from {after} after")
+        let seconds = |found: Option<f64>| found.map_or("never".to_owned(), |found| format!("{:.2} s", found.abs()));
+        let side = |found: Option<f64>| if found.is_some_and(|found| found < 0.0) { "before" } else { "after" };
+        let (yes, no) = (self.last_allowed_seconds, self.first_denied_seconds);
+        format!("last yes {} {}, first no {} {}", seconds(yes), side(yes), seconds(no), side(no))
     }
 }
 
@@ -176,7 +177,7 @@ mod tests {
         let end = watch(&[lives(10), vec![DENIED; 3]].concat()).end(at(0));
         assert!(end.on_time);
         assert_eq!((end.last_allowed_seconds, end.first_denied_seconds), (Some(-1.1), Some(0.0)));
-        assert_eq!(end.told(), "allowed until 1.1 s before, denied from 0.0 s after");
+        assert_eq!(end.told(), "last yes 1.10 s before, first no 0.00 s after");
     }
 
     #[test]

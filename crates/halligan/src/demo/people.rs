@@ -72,9 +72,7 @@ impl People {
                 .map(|(login, _)| format!(r#"{{ issuer = "{}", subject = "{}" }}"#, issuer(login), subject(login)))
                 .collect();
             let principals = principals.join(", ");
-            text.push_str(&format!(
-                "\n[people.{person}]\ndisplay = \"{person}@example.com\"\ngroups = {groups}\nprincipals = [{principals}]\n"
-            ));
+            text.push_str(&format!("\n[people.{person}]\ngroups = {groups}\nprincipals = [{principals}]\n"));
         }
         text
     }

@@ -91,12 +91,16 @@ impl Report {
             table.force_no_tty();
         }
         let fixed = |width| ColumnConstraint::Absolute(Width::Fixed(width));
-        for (column, width) in table.column_iter_mut().zip([4, 18, 9]) {
+        for (column, width) in table.column_iter_mut().zip([3, 17, 8]) {
             column.set_constraint(fixed(width));
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 1));
         }
         for promise in &self.promises {
             let (word, colour) = promise.verdict();
-            let mut told: Vec<String> = promise.told.iter().map(|line| format!("- {line}")).collect();
+            let mut told: Vec<String> =
+                promise.told.iter().map(|told| format!("- {}", told.replace('\n', "\n  "))).collect();
             told.extend(promise.pending.map(|what| format!("not built yet: {what}")));
             table.add_row([
                 Cell::new(promise.id),

@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 
 use anyhow::Context as _;
-use halligan_aws::Attempt;
+use halligan_aws::{Attempt, Seen};
 use halligan_server::views::{GrantView, RequestBody};
 use jiff::{SignedDuration, Timestamp};
 use rustix::process::Signal;
@@ -29,6 +29,8 @@ pub struct Blackout {
     pub by_sigkill: bool,
     /// Whether nothing listened in its place, also after the grant's end.
     pub broker_stayed_dead: bool,
+    /// Whether the revocation of a moment ago had reached AWS before the kill.
+    pub revocation_was_cut_short: bool,
     /// What AWS answered around the grant's end.
     pub end: End,
     /// Calls with another active grant's credentials meanwhile, and those that were allowed.
@@ -78,8 +80,12 @@ pub async fn play(scene: &Scene<'_>, second: &Held) -> anyhow::Result<(Left, Bla
     let status = scene.world.broker.kill().await?;
     let broker_killed_at = now();
     let by_sigkill = status.signal() == Some(Signal::KILL.as_raw());
-    scene.narrator.seen(by_sigkill, "carol revokes bob's; at once the broker dies", "SIGKILL");
+    let killed = if by_sigkill { "SIGKILL".to_owned() } else { status.to_string() };
+    scene.narrator.seen(by_sigkill, "carol revokes bob's; at once the broker is killed", &killed);
     let was_dead = !scene.world.broker.listens().await;
+    let cut_short = interrupted.visitor.attempt(Attempt::ListBuckets).await == Seen::Allowed;
+    let said = if cut_short { "not yet at AWS" } else { "at AWS just before" };
+    scene.narrator.seen(true, "the revocation of bob's grant", said);
 
     let seeing = Watch::until(&short.visitor, due + GIVE_UP, |watch| {
         watch.is_over() && watch.last_answered_at().is_some_and(|at| at > due + LOOK_ON)
@@ -89,8 +95,12 @@ pub async fn play(scene: &Scene<'_>, second: &Held) -> anyhow::Result<(Left, Bla
     stop.cancel();
     let of_other = of_other.await?;
 
-    scene.narrator.seen(end.on_time, &end.told(), "on time");
-    scene.narrator.seen(broker_stayed_dead, "the broker, after that end", "still dead");
+    scene.narrator.end(&end);
+    scene.narrator.seen(
+        broker_stayed_dead,
+        "the broker, after that end",
+        if broker_stayed_dead { "still dead" } else { "NOT DEAD" },
+    );
     let calls = format!("{} of {} allowed", of_other.allowed(), of_other.calls());
     scene.narrator.seen(of_other.all_allowed(), "her other grant's calls meanwhile", &calls);
     let seen = Blackout {
@@ -99,6 +109,7 @@ pub async fn play(scene: &Scene<'_>, second: &Held) -> anyhow::Result<(Left, Bla
         broker_killed_at,
         by_sigkill,
         broker_stayed_dead,
+        revocation_was_cut_short: cut_short,
         end,
         other_calls: of_other.calls(),
         other_allowed: of_other.allowed(),

@@ -56,7 +56,7 @@ pub async fn begin(scene: &Scene<'_>) -> anyhow::Result<Begun> {
     let held = scene.mint("bob", &grant.id).await?;
     let seen = held.visitor.attempt(Attempt::ListBuckets).await;
     let seconds_to_access = now().duration_since(began).as_secs_f64();
-    let what = format!("AWS, with his credentials, {seconds_to_access:.1} s after he asked");
+    let what = format!("AWS, with his credentials, {seconds_to_access:.2} s after he asked");
     let worked = seen == Seen::Allowed;
     scene.narrator.asked(&what, &seen, worked);
     let visitor = held.visitor.clone();
@@ -73,7 +73,7 @@ pub async fn begin(scene: &Scene<'_>) -> anyhow::Result<Begun> {
 pub async fn end(scene: &Scene<'_>, begun: Begun) -> anyhow::Result<Overdue> {
     let Begun { held, due, seconds_to_access, worked, watching } = begun;
     let end = scene.narrator.waiting("nobody answers", watching).await?.end(due);
-    scene.narrator.seen(end.on_time, &end.told(), "on time");
+    scene.narrator.end(&end);
     let grant = scene.settled(&held.grant).await?;
     scene.narrator.seen(grant.state == GrantState::Revoked, "the grant", &grant.state.to_string());
     let (state, ended_because) = (grant.state, grant.ended_because);

@@ -86,8 +86,8 @@ fn tell(scene: &Scene<'_>, audit: &Audit) {
     narrator.seen(audit.continuous, "the sink, from before the kill to now", &said);
     let said = format!("{} of {}", audit.issued - audit.issued_without_intent, audit.issued);
     narrator.seen(audit.is_intended(), "credentials issued, their intent written before", &said);
-    let said = if audit.unlawful.is_empty() { "each" } else { "NOT EACH" };
-    narrator.seen(audit.unlawful.is_empty(), "a second person's yes before, or a short trial", said);
+    let said = if audit.unlawful.is_empty() { "always" } else { "NOT ALWAYS" };
+    narrator.seen(audit.unlawful.is_empty(), "a second person's yes before that, or a short trial", said);
     let said = format!("{} of {}", audit.refusals - audit.refusals_unrecorded.len(), audit.refusals);
     narrator.seen(audit.refusals_unrecorded.is_empty(), "refusals with an entry of their own", &said);
     let what = format!("secrets in {} files of the broker", audit.files_searched);
@@ -235,7 +235,7 @@ fn search(audit: &mut Audit, scene: &Scene<'_>) -> anyhow::Result<()> {
         let content = String::from_utf8_lossy(&bytes);
         audit.files_searched += 1;
         audit.bytes_searched += bytes.len();
-        if secrets.iter().any(|secret| content.contains(secret)) || holds_bearer_token(&content) {
+        if holds_secret(&content, &secrets) {
             audit.files_with_secrets.push(file);
         }
     }
@@ -246,6 +246,10 @@ fn search(audit: &mut Audit, scene: &Scene<'_>) -> anyhow::Result<()> {
 fn key_material(pem: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(pem).ok()?;
     text.lines().filter(|line| !line.starts_with('-')).max_by_key(|line| line.len())
+}
+
+fn holds_secret(content: &str, secrets: &[String]) -> bool {
+    secrets.iter().any(|secret| content.contains(secret)) || holds_bearer_token(content)
 }
 
 /// A signed token: two parts that begin a JSON object, in base 64, with a dot between.
@@ -384,6 +388,7 @@ mod tests {
     fn tokens_and_keys_are_recognised() {
         assert!(holds_bearer_token("…\"Bearer eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2ln\"…"));
         assert!(!holds_bearer_token("eyJhbGciOiJFZERTQSJ9 and .eyJzdWIi, but apart"));
+        assert!(holds_secret("a=wJalrXUtnFEMI/K7;", &["wJalrXUtnFEMI/K7".into()]) && !holds_secret("a", &["b".into()]));
         let pem = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
         assert_eq!(key_material(pem), Some("MC4CAQAwBQYDK2VwBCIEIA=="));
     }

@@ -56,7 +56,7 @@ pub async fn play(scene: &Scene<'_>, first: &Held) -> anyhow::Result<(Held, Over
     let what = "alice's second grant, full: s3:PutObject";
     scene.try_out(&second, Attempt::PutObject(BUCKET), true, what).await;
     let what = "iam:CreateUser: the boundary withholds it";
-    let user = scene.try_out(&second, Attempt::CreateUser("mallory"), false, what).await;
+    let user = scene.try_out(&second, Attempt::CreateUser("stranger"), false, what).await;
 
     let stop = CancellationToken::new();
     let watch = |held: &Held| {
@@ -92,7 +92,7 @@ pub async fn play(scene: &Scene<'_>, first: &Held) -> anyhow::Result<(Held, Over
 }
 
 fn tell(scene: &Scene<'_>, seen: &Overlap) {
-    let after = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("after {seconds:.1} s"));
+    let after = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("after {seconds:.2} s"));
     let outside = after(seen.denied_after_seconds);
     scene.narrator.seen(seen.denied_after_seconds.is_some(), "carol revokes the first: AWS denies its calls", &outside);
     let inside = after(seen.containment.as_ref().and_then(|seen| seen.seconds));

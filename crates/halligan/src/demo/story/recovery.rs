@@ -35,11 +35,18 @@ pub struct Recovery {
 
 impl Recovery {
     pub fn held(&self) -> bool {
-        let ended = self.ended_meanwhile == GrantState::Expired && self.ended_meanwhile_denied;
-        let active = self.active == GrantState::Active && self.active_same_end;
-        let used = self.active_allowed && self.active_new_mint_allowed && self.active_grants == 1;
         let interrupted = self.interrupted == GrantState::Revoked && self.interrupted_contained;
-        ended && active && used && interrupted && self.interrupted_denied && self.repeated_is_the_same
+        let once = self.repeated_is_the_same && self.active_grants == 1;
+        self.ended_stayed_ended() && self.active_went_on() && interrupted && self.interrupted_denied && once
+    }
+
+    pub fn ended_stayed_ended(&self) -> bool {
+        self.ended_meanwhile == GrantState::Expired && self.ended_meanwhile_denied
+    }
+
+    pub fn active_went_on(&self) -> bool {
+        let same = self.active == GrantState::Active && self.active_same_end;
+        same && self.active_allowed && self.active_new_mint_allowed
     }
 }
 
@@ -48,7 +55,7 @@ pub async fn play(scene: &Scene<'_>, active: &Held, left: Left) -> anyhow::Resul
     let started = Instant::now();
     scene.narrator.waiting("starting it again", scene.world.broker.restart()).await?;
     let ready_after_seconds = started.elapsed().as_secs_f64();
-    scene.narrator.seen(true, "started with what was left, and ready", &format!("after {ready_after_seconds:.1} s"));
+    scene.narrator.seen(true, "started with what was left, and ready", &format!("after {ready_after_seconds:.2} s"));
 
     let expired = scene.settled(&short.grant).await?.state;
     let said = expired.to_string();
@@ -57,7 +64,7 @@ pub async fn play(scene: &Scene<'_>, active: &Held, left: Left) -> anyhow::Resul
     let interrupted_grant = overlap::contained(scene, &interrupted.grant).await?;
     let contained = interrupted_grant.containment.as_ref().map(|seen| seen.state) == Some(ContainmentState::Contained);
     let said = if contained { "contained" } else { "not contained" };
-    scene.narrator.seen(contained, "the revocation that the kill cut short", said);
+    scene.narrator.seen(contained, "bob's revoked grant", said);
     let interrupted_denied =
         scene.try_out(&interrupted, Attempt::ListBuckets, false, "AWS, with those credentials").await;
 

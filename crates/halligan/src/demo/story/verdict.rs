@@ -17,6 +17,11 @@ pub fn promises(story: &Story) -> Vec<Promise> {
     ]
 }
 
+/// What was seen to be so, or wasn't.
+fn said(is_so: bool, what: &str) -> String {
+    if is_so { what.to_owned() } else { format!("NOT SO: {what}") }
+}
+
 fn without_conditions_nothing(story: &Story) -> Promise {
     let Story { refusals, acknowledged, emergency, log, .. } = story;
     let right = refusals.iter().filter(|refusal| refusal.is_right()).count();
@@ -27,12 +32,10 @@ fn without_conditions_nothing(story: &Story) -> Promise {
         held: Some(all && acknowledged.held() && emergency.held() && log.unlawful.is_empty()),
         pending: None,
         told: vec![
-            format!("{right} of {} attempts refused, each for its own reason", refusals.len()),
-            format!(
-                "{} asked, {} acknowledged; AWS denied what her scope leaves out",
-                acknowledged.requested_by, acknowledged.acknowledged_by
-            ),
-            format!("unacknowledged emergency start: {}", emergency.end.told()),
+            format!("{right} of {} attempts refused for their reason", refusals.len()),
+            format!("{} asked, {} acknowledged", acknowledged.requested_by, acknowledged.acknowledged_by),
+            said(acknowledged.out_of_scope_denied, "denied by AWS: what her scope leaves out"),
+            format!("an emergency start that nobody acknowledged:\n{}", emergency.end.told()),
         ],
         evidence: json!({
             "refusals": refusals, "acknowledged": acknowledged, "emergency": emergency,
@@ -43,7 +46,7 @@ fn without_conditions_nothing(story: &Story) -> Promise {
 
 fn ends_on_time(story: &Story) -> Promise {
     let Story { blackout, overlap, emergency, .. } = story;
-    let seconds = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.1} s"));
+    let seconds = |seconds: Option<f64>| seconds.map_or("never".to_owned(), |seconds| format!("{seconds:.2} s"));
     let contained = overlap.containment.as_ref().and_then(|seen| seen.seconds);
     Promise {
         id: "P2",
@@ -57,16 +60,13 @@ fn ends_on_time(story: &Story) -> Promise {
         ),
         pending: None,
         told: vec![
-            format!("its broker dead by SIGKILL: {}", blackout.end.told()),
+            format!("20 s of access, the broker dead by SIGKILL:\n{}", blackout.end.told()),
             format!(
-                "revoked: AWS denied it after {}, the broker saw it contained after {}",
+                "revoked: denied by AWS after {},\nseen contained by the broker after {}",
                 seconds(overlap.denied_after_seconds),
                 seconds(contained)
             ),
-            format!(
-                "her other grant on that role: {} of {} calls allowed meanwhile",
-                overlap.untouched_allowed, overlap.untouched_calls
-            ),
+            format!("her other grant: {} of {} calls allowed", overlap.untouched_allowed, overlap.untouched_calls),
         ],
         evidence: json!({
             "ended_without_broker": blackout, "revoked": overlap, "emergency_not_acknowledged": emergency.end,
@@ -85,12 +85,10 @@ fn unlogged_nothing(story: &Story) -> Promise {
         held: (!(log.is_whole() && log.is_discreet() && intended)).then_some(false),
         pending: Some("the transparency log in the logging account"),
         told: vec![
-            format!("{} entries, no gap; {recorded} of {} refusals among them", log.entries, log.refusals),
-            format!("{before} of {} times the intent was in the sink before credentials came", mints.len()),
-            match log.files_with_secrets.len() {
-                0 => format!("no secret in the {} files that the broker wrote or read", log.files_searched),
-                found => format!("SECRETS in {found} of {} files", log.files_searched),
-            },
+            said(log.continuous, &format!("{} entries without a gap", log.entries)),
+            format!("{recorded} of {} refusals have an entry", log.refusals),
+            format!("the intent on record first: {before} of {} mints", mints.len()),
+            said(log.is_discreet(), &format!("no secret in {} files of the broker", log.files_searched)),
         ],
         evidence: json!({ "log": log, "mints": mints }),
     }
@@ -103,7 +101,7 @@ fn works_at_night(story: &Story) -> Promise {
         title: "It works at 3 a.m.",
         held: (!emergency.worked).then_some(false),
         pending: Some("sign-in with the identity provider down, Slack, the page for phones, drills"),
-        told: vec![format!("nobody there to say yes: access {:.1} s after asking", emergency.seconds_to_access)],
+        told: vec![format!("nobody there to say yes: access in {:.2} s", emergency.seconds_to_access)],
         evidence: json!({ "emergency_seconds_to_access": emergency.seconds_to_access }),
     }
 }
@@ -117,9 +115,11 @@ fn crash_only(story: &Story) -> Promise {
         held: (!sound).then_some(false),
         pending: Some("restoring an old backup"),
         told: vec![
-            format!("killed, ready again after {:.1} s: what ended stayed ended", recovery.ready_after_seconds),
-            "a revocation that was cut short was finished and seen to hold".to_owned(),
-            "the other grant went on; a repeated request made no second one".to_owned(),
+            said(recovery.ended_stayed_ended(), "killed: what had ended stayed ended"),
+            said(recovery.interrupted_contained, "the revocation under way was seen to hold"),
+            said(recovery.active_went_on(), "the active grant went on, and mints again"),
+            said(recovery.repeated_is_the_same, "a repeated request made no second grant"),
+            format!("ready again after {:.2} s", recovery.ready_after_seconds),
         ],
         evidence: json!({ "recovery": recovery, "log_continuous": log.continuous, "mints_counted_once": log.is_intended() }),
     }
@@ -207,6 +207,7 @@ mod tests {
                 broker_killed_at: at(2),
                 by_sigkill: true,
                 broker_stayed_dead: true,
+                revocation_was_cut_short: true,
                 end: end(),
                 other_calls: 9,
                 other_allowed: 9,
@@ -247,6 +248,15 @@ mod tests {
         assert_eq!(held(&good()), [Some(true), Some(true), None, None, None, None]);
         for promise in promises(&good()) {
             assert_eq!(promise.pending.is_some(), promise.held.is_none(), "{}", promise.id);
+        }
+    }
+
+    #[test]
+    fn what_is_told_fits_the_table() {
+        for promise in promises(&good()) {
+            for line in promise.told.iter().flat_map(|told| told.lines()) {
+                assert!(line.len() <= 45, "{line}");
+            }
         }
     }
 
