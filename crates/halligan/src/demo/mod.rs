@@ -33,8 +33,19 @@ const BROKER_LOG: &str = "broker.log";
 /// The stand-in's own directory, there.
 const STAND_IN: &str = "stand-in";
 
+const HELP: &str = "\
+It stays up until Ctrl-C, in a directory of its own that goes with it. On first use it
+installs the stand-in (ministack) into the cache directory: that takes Python 3.10 or newer
+with pip, and the network.
+
+With --auto, --json prints one object:
+  {\"promises\":[{\"id\":\"P1\",\"held\":true,\"evidence\":{…},\"pending\":null},…],\"grants\":[…]}
+`held` is null where a part isn't built yet, which `pending` names; the exit code is 1 if one
+is false, 6 if the story could not be played.";
+
 /// What to show.
 #[derive(Debug, clap::Args)]
+#[command(after_help = HELP)]
 pub struct Args {
     /// Play the story by itself and end with a table: each promise, held or not, and the evidence
     #[arg(long)]

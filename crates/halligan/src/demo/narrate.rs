@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use super::observe::End;
-use super::world::World;
+use super::world::{CLOSED_INCIDENT, EMERGENCY_ROLE, OPEN_INCIDENT, ROLE, World};
 use crate::cli::Ui;
 
 /// Where an outcome begins, in columns: the line fits 80 of them.
@@ -119,14 +119,24 @@ impl Narrator {
 
     /// Where to go and what to paste.
     pub fn invite(&self, world: &World) {
-        let (url, directory) = (world.broker.url(), world.directory().display());
-        self.line(&format!(
-            r#"
-{title}
-  {url}/docs describes its API.
+        let directory = world.directory().display().to_string();
+        self.chapter("Halligan is up");
+        self.line(&invitation(world.broker.url(), &directory));
+        self.caveat();
+        self.line(&format!("\nCtrl-C ends everything and removes {directory}."));
+    }
 
-  alice  on call           INC-219  open          prod-admin  read-only, full
-  bob    on call, lead     INC-100  closed        db-admin    read-only, full
+    fn shaded(&self, code: &str, text: &str) -> String {
+        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+fn invitation(url: &str, directory: &str) -> String {
+    format!(
+        r#"  {url}/docs describes its API.
+
+  alice  on call           {OPEN_INCIDENT}  open          {ROLE}  read-only, full
+  bob    on call, lead     {CLOSED_INCIDENT}  closed        {EMERGENCY_ROLE}    read-only, full
   carol  security
 
 Paste into another terminal, piece by piece:
@@ -134,7 +144,7 @@ Paste into another terminal, piece by piece:
   . {directory}/env
 
   # alice asks. Nothing opens yet.
-  halligan --profile alice request prod-admin --incident INC-219 \
+  halligan --profile alice request {ROLE} --incident {OPEN_INCIDENT} \
     --reason "checkout answers 500" --duration 10m
   GRANT=$(halligan --profile alice list --limit 1 | tail -1 | cut -d' ' -f1)
 
@@ -150,14 +160,39 @@ Paste into another terminal, piece by piece:
   halligan --profile carol show $GRANT
 
 Try to break it: acknowledge your own request, also as alice-phone; ask for
-INC-100; ask for three hours; add --emergency and let a minute pass."#,
-            title = self.shaded("1", "Halligan is up"),
-        ));
-        self.caveat();
-        self.line(&format!("\nCtrl-C ends everything and removes {directory}."));
-    }
+{CLOSED_INCIDENT}; ask for three hours; add --emergency and let a minute pass."#
+    )
+}
 
-    fn shaded(&self, code: &str, text: &str) -> String {
-        if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn what_is_to_be_pasted_is_made_of_commands_and_fits_a_terminal() {
+        let text = invitation("http://127.0.0.1:12345", "/tmp/halligan-demo-Ab12Cd");
+        assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        let mut seen = 0;
+        for line in text.replace("\\\n", " ").lines().filter(|line| line.contains("halligan --")) {
+            let begin = line.find("halligan --").unwrap();
+            let command = line.split_at(begin).1.split('|').next().unwrap().replace("$GRANT", "02z5IjAP8ychUMTu3yGwJV");
+            let mut words = vec![String::new()];
+            for (n, part) in command.split('"').enumerate() {
+                match n % 2 {
+                    0 => words.extend(part.split_whitespace().map(str::to_owned)),
+                    _ => words.push(part.to_owned()),
+                }
+            }
+            if let Err(error) = Cli::try_parse_from(words.into_iter().filter(|word| !word.is_empty())) {
+                panic!("{command}: {error}");
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 6);
     }
 }

@@ -34,19 +34,6 @@ const REGION: &str = "eu-central-1";
 /// Where the broker keeps its store and its log.
 const STATE: &str = "state";
 
-const INCIDENTS: &str = r#"[[incidents]]
-id = "INC-219"
-status = "open"
-severity = "critical"
-creator = "carol@example.com"
-title = "Checkout answers 500"
-
-[[incidents]]
-id = "INC-100"
-status = "closed"
-title = "A certificate ran out"
-"#;
-
 /// The demo's world. Its processes end with this value.
 pub struct World {
     /// The broker's process.
@@ -83,7 +70,7 @@ impl World {
             private::write_new(&path, content.as_bytes())?;
             Ok(path)
         };
-        file("incidents.toml", INCIDENTS)?;
+        file("incidents.toml", &incidents())?;
         let plan = Plan {
             program: program.clone(),
             configuration: file("halligan.toml", &configuration(port, endpoint, &accounts, &people, emergency)?)?,
@@ -171,6 +158,25 @@ fn made(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = parent.join(name);
     DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("can't make `{}`", path.display()))?;
     Ok(path)
+}
+
+fn incidents() -> String {
+    format!(
+        r#"# Read at each check: edit it, and the broker knows.
+
+[[incidents]]
+id = "{OPEN_INCIDENT}"
+status = "open"
+severity = "critical"
+creator = "carol@example.com"
+title = "Checkout answers 500"
+
+[[incidents]]
+id = "{CLOSED_INCIDENT}"
+status = "closed"
+title = "A certificate ran out"
+"#
+    )
 }
 
 fn configuration(
