@@ -64,7 +64,11 @@ async fn the_story_keeps_its_promises_and_leaves_nothing() {
         assert_eq!(like_secrets(text), Vec::<&str>::new(), "{name} tells secrets");
         assert!(!text.contains("PRIVATE KEY") && !text.contains("eyJ"), "{name} tells secrets");
     }
-    let left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    if !was_installed {
+        // pip asks `rustc` for its version, and rustup makes itself a home where there is none.
+        left.retain(|name| name != ".rustup");
+    }
     assert!(left.is_empty(), "it leaves {left:?}");
     let here = place.path().display().to_string();
     let running = fs::read_dir("/proc").unwrap().filter_map(|entry| {
