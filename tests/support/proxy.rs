@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +27,8 @@ pub enum Trouble {
     Reset,
     /// Taken to the stand-in; its answer's `Date` is moved by so many seconds.
     Date(i64),
+    /// Taken to the stand-in so much later: as far away as AWS is.
+    Late(Duration),
 }
 
 impl Trouble {
@@ -176,6 +179,10 @@ async fn serve(mut stream: TcpStream, upstream: u16, state: Arc<State>) {
                 let moved = DateTimePrinter::new().timestamp_to_rfc9110_string(&moved).unwrap();
                 answer.headers.insert(DATE, HeaderValue::from_str(&moved).unwrap());
                 answer
+            }
+            Some(Trouble::Late(by)) => {
+                tokio::time::sleep(by).await;
+                forward(&http, upstream, method, &seen, &state).await
             }
             Some(Trouble::Bytes(bytes)) => {
                 let _ = stream.write_all(&bytes).await;
