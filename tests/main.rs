@@ -9,6 +9,7 @@ mod containers;
 mod crash;
 mod demo;
 mod documents;
+mod laws;
 mod main_job;
 mod python_sdk;
 mod redaction;
