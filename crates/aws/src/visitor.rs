@@ -105,24 +105,6 @@ impl Visitor {
         seen("CreateBucket", request.send().await)
     }
 
-    /// `s3:ListAllMyBuckets`.
-    pub async fn list_buckets(&self) -> CallOutcome {
-        outcome("ListBuckets", self.s3().list_buckets().max_buckets(1).send().await)
-    }
-
-    /// `iam:ListUsers`, for scopes without IAM.
-    pub async fn list_users(&self) -> CallOutcome {
-        let iam = aws_sdk_iam::Client::new(&self.sdk);
-        outcome("ListUsers", iam.list_users().max_items(1).send().await)
-    }
-
-    /// `sts:GetCallerIdentity`, which nothing denies: the ARN of the session, if its
-    /// token is one of AWS's and alive.
-    pub async fn caller(&self) -> Option<String> {
-        let sts = aws_sdk_sts::Client::new(&self.sdk);
-        sts.get_caller_identity().send().await.ok()?.arn
-    }
-
     fn s3(&self) -> aws_sdk_s3::Client {
         // A stand-in has no host name for each bucket.
         let config = aws_sdk_s3::config::Builder::from(&self.sdk).force_path_style(true);
