@@ -26,7 +26,7 @@ use halligan_core::grant::{Grant, MintDraft, Warrant};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::MintId;
 use halligan_engine::fakes::fixtures;
-use halligan_engine::ports::{Clock, Minter as _, QueuedEntry, Sink as _};
+use halligan_engine::ports::{Clock, Journal as _, Minter as _, QueuedEntry};
 use jiff::Timestamp;
 use reqwest::Method;
 
@@ -99,8 +99,8 @@ impl Bare {
         };
         let (mut transition, warrant) = self.grant.intend_mint(&alice, draft, false, now).unwrap();
         let recorded = transition.events.remove(0);
-        let sealed = fixtures::draft(&self.grant, recorded, self.position).seal(now);
-        (warrant, QueuedEntry { position: self.position, sealed })
+        let sealed = fixtures::draft(&self.grant, recorded, self.position).seal(now, now);
+        (warrant, QueuedEntry::new(self.position, sealed))
     }
 
     /// One AssumeRole beside one publish.

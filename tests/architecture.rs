@@ -7,16 +7,25 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Which crates of ours a crate may depend on.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("halligan-core", &[]),
-    ("halligan-engine", &["halligan-core"]),
-    ("halligan-store", &["halligan-core", "halligan-engine"]),
-    ("halligan-aws", &["halligan-core", "halligan-engine"]),
-    ("halligan-connect", &["halligan-core", "halligan-engine"]),
-    ("halligan-server", &["halligan-core", "halligan-engine"]),
+    ("halligan-log", &[]),
+    ("halligan-engine", &["halligan-core", "halligan-log"]),
+    ("halligan-store", &["halligan-core", "halligan-engine", "halligan-log"]),
+    ("halligan-aws", &["halligan-core", "halligan-engine", "halligan-log"]),
+    ("halligan-connect", &["halligan-core", "halligan-engine", "halligan-log"]),
+    ("halligan-server", &["halligan-core", "halligan-engine", "halligan-log"]),
     (
         "halligan",
-        &["halligan-aws", "halligan-connect", "halligan-core", "halligan-engine", "halligan-server", "halligan-store"],
+        &[
+            "halligan-aws",
+            "halligan-connect",
+            "halligan-core",
+            "halligan-engine",
+            "halligan-log",
+            "halligan-server",
+            "halligan-store",
+        ],
     ),
 ];
 

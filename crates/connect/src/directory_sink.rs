@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use halligan_core::entry::{Entry, SaltedPersonal, Sealed};
-use halligan_engine::ports::{QueuedEntry, Sink, SinkError};
+use halligan_engine::ports::{Journal, JournalError, QueuedEntry};
 use serde::{Deserialize, Serialize};
 
 /// The name of the file in the directory.
@@ -29,9 +29,9 @@ impl DirectorySink {
     /// cutting off a torn last line.
     ///
     /// # Errors
-    /// [`SinkError::Unavailable`]: the directory can't be written to, or its
+    /// [`JournalError::Unavailable`]: the directory can't be written to, or its
     /// file doesn't end in an entry.
-    pub async fn open(directory: impl Into<PathBuf>) -> Result<Self, SinkError> {
+    pub async fn open(directory: impl Into<PathBuf>) -> Result<Self, JournalError> {
         let directory = directory.into();
         blocking(move || {
             let file = EntryFile { path: directory.join(FILE_NAME), directory, tail: Mutex::new(None) };
@@ -44,8 +44,8 @@ impl DirectorySink {
 }
 
 #[async_trait]
-impl Sink for DirectorySink {
-    async fn append(&self, entries: &[QueuedEntry]) -> Result<(), SinkError> {
+impl Journal for DirectorySink {
+    async fn append(&self, entries: &[QueuedEntry]) -> Result<(), JournalError> {
         let lines = lines(entries)?;
         let file = Arc::clone(&self.0);
         blocking(move || file.append(&lines)).await
@@ -54,10 +54,10 @@ impl Sink for DirectorySink {
 
 /// The file is on a disk that may hang: it is never waited for on a worker thread.
 async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
-) -> Result<T, SinkError> {
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(SinkError::Unavailable(format!("writing was cut short: {error}"))))
+    done.unwrap_or_else(|error| Err(JournalError::Unavailable(format!("writing was cut short: {error}"))))
 }
 
 /// What is written.
@@ -86,14 +86,15 @@ struct Position {
 /// A line with its line feed, and its position.
 type Numbered = (u64, Vec<u8>);
 
-fn lines(entries: &[QueuedEntry]) -> Result<Vec<Numbered>, SinkError> {
+fn lines(entries: &[QueuedEntry]) -> Result<Vec<Numbered>, JournalError> {
     let mut lines: Vec<Numbered> = Vec::with_capacity(entries.len());
-    for QueuedEntry { position, sealed } in entries {
+    for QueuedEntry { position, sealed, .. } in entries {
         if let Some((before, _)) = lines.last().filter(|(before, _)| before + 1 != *position) {
-            return Err(SinkError::Unavailable(format!("entry {position} was handed over after entry {before}")));
+            return Err(JournalError::Unavailable(format!("entry {position} was handed over after entry {before}")));
         }
-        let mut line = serde_json::to_vec(&LineOf { position: *position, sealed })
-            .map_err(|error| SinkError::Unavailable(format!("entry {position} can't be written as JSON: {error}")))?;
+        let mut line = serde_json::to_vec(&LineOf { position: *position, sealed }).map_err(|error| {
+            JournalError::Unavailable(format!("entry {position} can't be written as JSON: {error}"))
+        })?;
         line.push(b'\n');
         lines.push((*position, line));
     }
@@ -120,11 +121,11 @@ struct Tail {
 }
 
 impl EntryFile {
-    fn unavailable(&self, error: &io::Error) -> SinkError {
-        SinkError::Unavailable(format!("{}: {error}", self.path.display()))
+    fn unavailable(&self, error: &io::Error) -> JournalError {
+        JournalError::Unavailable(format!("{}: {error}", self.path.display()))
     }
 
-    fn append(&self, lines: &[Numbered]) -> Result<(), SinkError> {
+    fn append(&self, lines: &[Numbered]) -> Result<(), JournalError> {
         let mut known = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
         // Opened anew each time: what is written to a file that was moved away
         // would be durable where nobody looks.
@@ -139,7 +140,7 @@ impl EntryFile {
                 "{path} ends with entry {}, entry {first} can't follow: the entries between are missing",
                 tail.position
             );
-            return Err(SinkError::Unavailable(message));
+            return Err(JournalError::Unavailable(message));
         }
         *known = Some(self.write(&mut file, tail, new)?);
         Ok(())
@@ -161,7 +162,7 @@ impl EntryFile {
         Ok(file)
     }
 
-    fn tail_of(&self, file: &mut File, remembered: Option<Tail>) -> Result<Tail, SinkError> {
+    fn tail_of(&self, file: &mut File, remembered: Option<Tail>) -> Result<Tail, JournalError> {
         let failed = |error: &io::Error| self.unavailable(error);
         let metadata = file.metadata().map_err(|error| failed(&error))?;
         let (inode, length) = (metadata.ino(), metadata.len());
@@ -184,13 +185,13 @@ impl EntryFile {
         }
         let line: Position = serde_json::from_slice(&last).map_err(|error| {
             let path = self.path.display();
-            SinkError::Unavailable(format!("the last line of {path} is no entry ({error}): something else wrote to it, expected to be its only writer"))
+            JournalError::Unavailable(format!("the last line of {path} is no entry ({error}): something else wrote to it, expected to be its only writer"))
         })?;
         Ok(Tail { inode, length, position: line.position })
     }
 
     /// Whether the file holds exactly these lines at their positions.
-    fn compare(&self, file: &mut File, lines: &[Numbered]) -> Result<(), SinkError> {
+    fn compare(&self, file: &mut File, lines: &[Numbered]) -> Result<(), JournalError> {
         let Some((first, _)) = lines.first() else { return Ok(()) };
         file.seek(SeekFrom::Start(0)).map_err(|error| self.unavailable(&error))?;
         let mut reader = BufReader::new(file);
@@ -201,13 +202,13 @@ impl EntryFile {
             let mut found = Vec::with_capacity(line.len());
             reader.read_until(b'\n', &mut found).map_err(|error| self.unavailable(&error))?;
             if found != *line {
-                return Err(SinkError::Fork { position: *position });
+                return Err(JournalError::Fork { position: *position });
             }
         }
         Ok(())
     }
 
-    fn write(&self, file: &mut File, tail: Tail, lines: &[Numbered]) -> Result<Tail, SinkError> {
+    fn write(&self, file: &mut File, tail: Tail, lines: &[Numbered]) -> Result<Tail, JournalError> {
         let Some((position, _)) = lines.last() else { return Ok(tail) };
         let bytes: Vec<u8> = lines.iter().flat_map(|(_, line)| line).copied().collect();
         let written = file.write_all(&bytes).and_then(|()| file.sync_data());
@@ -317,7 +318,7 @@ impl Entries {
         if position != self.line {
             return Err(ReadError::OutOfOrder { line: self.line, position });
         }
-        Ok(Some(QueuedEntry { position, sealed: Sealed { entry, personal } }))
+        Ok(Some(QueuedEntry::new(position, Sealed { entry, personal })))
     }
 }
 

@@ -25,8 +25,12 @@ pub struct Entry {
     pub v: u8,
     /// The entry's id: a UUID of version 7.
     pub id: Uuid,
-    /// When it happened; never earlier than the entry before it.
+    /// When it was recorded; never earlier than the entry before it.
     pub time: Timestamp,
+    /// When it was decided, where that is not `time`: by a clock behind the entry
+    /// before, or in a store that was older than the log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
     /// The event: `type` and `data`.
     #[serde(flatten)]
     pub event: Event,
@@ -40,9 +44,32 @@ pub struct Entry {
     /// What else it belongs to.
     #[serde(default, skip_serializing_if = "Links::is_empty")]
     pub links: Links,
-    /// SHA-256 over the salt and the personal part's JSON, in hexadecimal.
+    /// SHA-256 over the bytes of the personal part as it is published, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub personal_sha256: Option<String>,
+}
+
+impl Entry {
+    /// When it was decided: deadlines were judged by this.
+    #[must_use]
+    pub fn decided_at(&self) -> Timestamp {
+        self.decided_at.unwrap_or(self.time)
+    }
+
+    /// The bytes that are published and hashed. They are made once: what was
+    /// written is kept, not made again.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // Keys are texts everywhere: serialising can't fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The same entry, recorded no earlier than `time`.
+    #[must_use]
+    pub fn recorded_at(self, time: Timestamp) -> Self {
+        let decided_at = self.decided_at();
+        Self { time, decided_at: (decided_at != time).then_some(decided_at), ..self }
+    }
 }
 
 /// What an entry is about.
@@ -118,14 +145,15 @@ impl Draft {
         }
     }
 
-    /// The entry, at a time that the store's order allows.
+    /// The entry, decided at `decided_at` and recorded at `time`, which the store's order allows.
     #[must_use]
-    pub fn seal(self, time: Timestamp) -> Sealed {
+    pub fn seal(self, decided_at: Timestamp, time: Timestamp) -> Sealed {
         let Self { id, salt, actor, subject, incident, links, recorded } = self;
         let Recorded { event, personal } = recorded;
         let personal = (!personal.is_empty()).then(|| SaltedPersonal { salt: hex::encode(salt), fields: personal });
         let personal_sha256 = personal.as_ref().map(SaltedPersonal::sha256);
-        let entry = Entry { v: VERSION, id, time, event, actor, subject, incident, links, personal_sha256 };
+        let decided_at = (decided_at != time).then_some(decided_at);
+        let entry = Entry { v: VERSION, id, time, decided_at, event, actor, subject, incident, links, personal_sha256 };
         Sealed { entry, personal }
     }
 }
@@ -150,11 +178,16 @@ pub struct SaltedPersonal {
 }
 
 impl SaltedPersonal {
+    /// The bytes that are published beside the entry.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        // Strings alone: serialising them can't fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
     /// What the entry commits to.
     #[must_use]
     pub fn sha256(&self) -> String {
-        // Strings alone: serialising them can't fail.
-        let json = serde_json::to_vec(&self.fields).unwrap_or_default();
-        hex::encode(Sha256::new().chain_update(&self.salt).chain_update(json).finalize())
+        hex::encode(Sha256::digest(self.to_json()))
     }
 }

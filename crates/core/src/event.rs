@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::catalogue::RoleArn;
 use crate::grant::{Evidence, ExtensionHash, Limits, RequestHash, ScopeHash};
@@ -94,6 +95,8 @@ pub enum Event {
         duration_seconds: i64,
         /// Whether it starts before the acknowledgement.
         emergency: bool,
+        /// Until when it waits for a second person; none of an emergency start, which has an `ack_due`.
+        acknowledge_by: Option<Timestamp>,
         /// Part of the request hash.
         nonce: Nonce,
         /// What an acknowledgement is bound to.
@@ -297,6 +300,132 @@ pub enum Event {
         /// Whether mints and time-driven ends have stopped.
         stopped: bool,
     },
+    /// The log is signed with another key from here on.
+    #[serde(rename = "log.key_changed")]
+    LogKeyChanged {
+        /// The public key before, as a verifier takes it.
+        before: String,
+        /// The public key from now on.
+        after: String,
+    },
+    /// The places that the log is published to are others than before.
+    #[serde(rename = "log.places_changed")]
+    LogPlacesChanged {
+        /// New archives, sinks and witnesses, by kind and name.
+        added: Vec<String>,
+        /// Those that are gone, or switched off.
+        removed: Vec<String>,
+        /// Those of the same name that are another place, or confirm otherwise.
+        changed: Vec<String>,
+    },
+    /// An archive protects less than it was configured to.
+    #[serde(rename = "log.archive_weakened")]
+    LogArchiveWeakened {
+        /// Which.
+        archive: String,
+        /// Which of its settings.
+        setting: String,
+        /// What was found, and what was expected.
+        finding: String,
+    },
+    /// An archive protects again as it should.
+    #[serde(rename = "log.archive_mended")]
+    LogArchiveMended {
+        /// Which.
+        archive: String,
+        /// Which of its settings.
+        setting: String,
+    },
+    /// Somebody touched a key of an archive that is written once. What was first written still counts.
+    #[serde(rename = "log.archive_touched")]
+    LogArchiveTouched {
+        /// Which.
+        archive: String,
+        /// The key.
+        key: String,
+        /// `hidden` by a delete marker, `overwritten` by other bytes.
+        how: String,
+    },
+    /// An archive, a sink or a witness fails while others hold.
+    #[serde(rename = "log.place_failing")]
+    LogPlaceFailing {
+        /// Which, by kind and name.
+        place: String,
+        /// What it says.
+        because: String,
+        /// How many entries it lacks.
+        lag_entries: u64,
+    },
+    /// It holds again, with everything that it lacked.
+    #[serde(rename = "log.place_recovered")]
+    LogPlaceRecovered {
+        /// Which, by kind and name.
+        place: String,
+    },
+    /// The store was older than the log: what it lacked was read from an archive.
+    #[serde(rename = "log.imported")]
+    LogImported {
+        /// From which archive.
+        archive: String,
+        /// The index of the first entry that was missing or other.
+        from: u64,
+        /// The log's size then.
+        size: u64,
+        /// Entries of the store's own that came behind.
+        renumbered: u64,
+        /// Entries of the store's own about grants that the log has other news of.
+        set_aside: u64,
+        /// Whether it was a true fork, and a person decided.
+        forked: bool,
+    },
+    /// An entry of a store that was older than the log, about a grant that the log has other news of. It changed nothing.
+    #[serde(rename = "log.entry_set_aside")]
+    LogEntrySetAside {
+        /// The entry's id.
+        id: Uuid,
+        /// Its type.
+        kind: String,
+        /// SHA-256 over its bytes.
+        sha256: String,
+    },
+    /// For a while credentials may leave although no archive confirms.
+    #[serde(rename = "log.override_granted")]
+    LogOverrideGranted {
+        /// Until when.
+        until: Timestamp,
+        /// What must confirm instead, by kind and name.
+        confirmed_by: Vec<String>,
+    },
+    /// That is over.
+    #[serde(rename = "log.override_ended")]
+    LogOverrideEnded {},
+    /// The catalogue is another than before.
+    #[serde(rename = "catalogue.changed")]
+    CatalogueChanged {
+        /// New roles.
+        added: Vec<String>,
+        /// Roles that are gone.
+        removed: Vec<String>,
+        /// Roles that mean something else.
+        changed: Vec<String>,
+    },
+    /// Who may do what is decided by other rules, people or issuers than before.
+    #[serde(rename = "policy.changed")]
+    PolicyChanged {
+        /// SHA-256 over what decided before.
+        before: String,
+        /// SHA-256 over what decides now.
+        after: String,
+    },
+    /// What people do in a target account is not recorded as it should be.
+    #[serde(rename = "trail.missing")]
+    TrailMissing {
+        /// What is missing.
+        because: String,
+    },
+    /// It is again.
+    #[serde(rename = "trail.found")]
+    TrailFound {},
     /// The broker started.
     #[serde(rename = "broker.started")]
     BrokerStarted {

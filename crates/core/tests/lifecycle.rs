@@ -348,6 +348,6 @@ fn the_largest_refusal_fits_into_an_entry() {
         links: Links { grant: Some(grant.request.id) },
         recorded: Recorded::plain(event),
     };
-    let json = serde_json::to_vec(&draft.seal(at(0)).entry).unwrap();
+    let json = serde_json::to_vec(&draft.seal(at(0), at(0)).entry).unwrap();
     assert!(json.len() < ENTRY_BYTES_MAX && json.len() > 1_500, "{}", json.len());
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use tokio::sync::{Mutex, watch};
 
-use crate::ports::{LogQueue, Sink, SinkError, StoreError};
+use crate::ports::{Journal, JournalError, LogQueue, StoreError};
 
 /// How many entries one append takes.
 const BATCH: u32 = 512;
@@ -14,7 +14,7 @@ const BATCH: u32 = 512;
 pub enum PublishError {
     /// The sink didn't take them.
     #[error(transparent)]
-    Sink(#[from] SinkError),
+    Journal(#[from] JournalError),
     /// The store didn't answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -24,7 +24,7 @@ pub enum PublishError {
 /// once: the sink passes over what it has, and knows other bytes when it sees them.
 pub struct Publisher {
     queue: Arc<dyn LogQueue>,
-    sink: Arc<dyn Sink>,
+    sink: Arc<dyn Journal>,
     turn: Mutex<()>,
     durable: watch::Sender<u64>,
     failure: watch::Sender<Option<String>>,
@@ -32,7 +32,7 @@ pub struct Publisher {
 
 impl Publisher {
     /// A publisher of this queue.
-    pub fn new(queue: Arc<dyn LogQueue>, sink: Arc<dyn Sink>) -> Self {
+    pub fn new(queue: Arc<dyn LogQueue>, sink: Arc<dyn Journal>) -> Self {
         Self { queue, sink, turn: Mutex::new(()), durable: watch::Sender::new(0), failure: watch::Sender::new(None) }
     }
 
@@ -86,8 +86,8 @@ impl Publisher {
             match tokio::time::timeout_at(deadline, self.publish()).await {
                 Ok(Ok(durable)) if durable >= position => return Ok(()),
                 Ok(Ok(_)) => {}
-                Ok(Err(PublishError::Sink(SinkError::Fork { position }))) => {
-                    return Err(SinkError::Fork { position }.to_string());
+                Ok(Err(PublishError::Journal(JournalError::Fork { position }))) => {
+                    return Err(JournalError::Fork { position }.to_string());
                 }
                 Ok(Err(error)) => last = error.to_string(),
                 Err(_) => return Err(last),

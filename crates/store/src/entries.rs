@@ -32,7 +32,7 @@ pub async fn append(connection: &mut AnyConnection, drafts: &[Draft], now: Times
     let time = Timestamp::from_nanosecond(time.into()).map_err(|error| head.corrupt("time_ns", error.to_string()))?;
     let first = last.saturating_add(1).saturating_sub(u64::try_from(drafts.len()).unwrap_or(u64::MAX));
     for (position, draft) in (first..).zip(drafts) {
-        let Sealed { entry, personal } = draft.clone().seal(time);
+        let Sealed { entry, personal } = draft.clone().seal(now, time);
         let personal = personal.as_ref().map(json).transpose()?;
         let insert =
             sqlx::query("INSERT INTO entries (position, id, grant_id, entry, personal) VALUES ($1, $2, $3, $4, $5)");
@@ -113,5 +113,5 @@ fn decode(row: &AnyRow) -> Result<QueuedEntry, StoreError> {
     {
         return Err(row.corrupt("personal", "it is not what the entry commits to"));
     }
-    Ok(QueuedEntry { position: row.count("position")?, sealed: Sealed { entry, personal } })
+    Ok(QueuedEntry::new(row.count("position")?, Sealed { entry, personal }))
 }

@@ -26,7 +26,8 @@ fn entry(position: u64, word: &str) -> QueuedEntry {
         links: Links::default(),
         recorded: Recorded { event, personal },
     };
-    QueuedEntry { position, sealed: draft.seal("2026-03-01T03:00:00Z".parse().unwrap()) }
+    let at = "2026-03-01T03:00:00Z".parse().unwrap();
+    QueuedEntry::new(position, draft.seal(at, at))
 }
 
 fn entries(positions: std::ops::RangeInclusive<u64>) -> Vec<QueuedEntry> {
@@ -61,7 +62,7 @@ impl Log {
         fs::read(self.file()).unwrap()
     }
 
-    async fn open(&self) -> Result<DirectorySink, SinkError> {
+    async fn open(&self) -> Result<DirectorySink, JournalError> {
         DirectorySink::open(self.path()).await
     }
 
@@ -71,17 +72,17 @@ impl Log {
     }
 }
 
-fn unavailable(result: Result<impl Sized, SinkError>) -> String {
+fn unavailable(result: Result<impl Sized, JournalError>) -> String {
     match result {
-        Err(SinkError::Unavailable(message)) => message,
-        Err(SinkError::Fork { position }) => panic!("a fork at {position}"),
+        Err(JournalError::Unavailable(message)) => message,
+        Err(JournalError::Fork { position }) => panic!("a fork at {position}"),
         Ok(_) => panic!("it went through"),
     }
 }
 
-fn fork(result: Result<(), SinkError>) -> u64 {
+fn fork(result: Result<(), JournalError>) -> u64 {
     match result {
-        Err(SinkError::Fork { position }) => position,
+        Err(JournalError::Fork { position }) => position,
         other => panic!("{other:?}"),
     }
 }

@@ -87,6 +87,7 @@ impl Opening {
     pub fn open(self, now: Timestamp) -> Transition {
         let Self { request, limits, rules } = self;
         let request_hash = RequestHash::of(&request);
+        let acknowledge_by = now + limits.acknowledge_within;
         let mut events = vec![Recorded::with_reason(
             Event::GrantRequested {
                 role_arn: request.resolved.role_arn.clone(),
@@ -94,6 +95,7 @@ impl Opening {
                 scope_hash: request.resolved.scope_hash,
                 duration_seconds: request.duration.as_secs(),
                 emergency: request.emergency,
+                acknowledge_by: (!request.emergency).then_some(acknowledge_by),
                 nonce: request.nonce,
                 request_hash,
                 limits,
@@ -109,7 +111,7 @@ impl Opening {
             effects.push(Effect::Enforce(request.target.clone()));
             State::Active(Active { activation, extension: None })
         } else {
-            State::Pending(Pending { acknowledge_by: now + limits.acknowledge_within })
+            State::Pending(Pending { acknowledge_by })
         };
         let grant = Grant { request, request_hash, limits, requested_at: now, state };
         Transition { grant, events, effects }

@@ -23,7 +23,7 @@ use jiff::SignedDuration;
 use crate::caller::Caller;
 use crate::ports::{
     Authority, Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents,
-    LogQueue, Minter, Sink, Versioned,
+    Journal, LogQueue, Minter, Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::publisher::Publisher;
@@ -45,7 +45,7 @@ pub struct Ports {
     pub grants: Arc<dyn GrantStore>,
     pub queue: Arc<dyn LogQueue>,
     pub idempotency: Arc<dyn IdempotencyStore>,
-    pub sink: Arc<dyn Sink>,
+    pub sink: Arc<dyn Journal>,
     pub authority: Arc<dyn Authority>,
     pub incidents: Arc<dyn Incidents>,
     pub minter: Arc<dyn Minter>,

@@ -8,7 +8,7 @@ use halligan_core::id::ProviderId;
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 
 use super::store::Fault;
-use crate::ports::{Incidents, QueuedEntry, Sink, SinkError};
+use crate::ports::{Incidents, Journal, JournalError, QueuedEntry};
 
 /// An incident tool: what isn't set is unheard of.
 #[derive(Debug, Default)]
@@ -75,24 +75,24 @@ impl FakeSink {
 }
 
 #[async_trait]
-impl Sink for FakeSink {
-    async fn append(&self, entries: &[QueuedEntry]) -> Result<(), SinkError> {
+impl Journal for FakeSink {
+    async fn append(&self, entries: &[QueuedEntry]) -> Result<(), JournalError> {
         let mut kept = self.kept();
         let fault = kept.once.take();
         if kept.down || fault == Some(Fault::NotDone) {
-            return Err(SinkError::Unavailable("told to fail before it was done".to_owned()));
+            return Err(JournalError::Unavailable("told to fail before it was done".to_owned()));
         }
         for entry in entries {
             let index = usize::try_from(entry.position.saturating_sub(1)).unwrap_or(usize::MAX);
             match kept.entries.get(index) {
                 Some(held) if held == entry => {}
-                Some(_) => return Err(SinkError::Fork { position: entry.position }),
+                Some(_) => return Err(JournalError::Fork { position: entry.position }),
                 None if index == kept.entries.len() => kept.entries.push(entry.clone()),
-                None => return Err(SinkError::Unavailable(format!("a gap before position {}", entry.position))),
+                None => return Err(JournalError::Unavailable(format!("a gap before position {}", entry.position))),
             }
         }
         match fault {
-            Some(_) => Err(SinkError::Unavailable("told to fail after it was done".to_owned())),
+            Some(_) => Err(JournalError::Unavailable("told to fail after it was done".to_owned())),
             None => Ok(()),
         }
     }

@@ -140,7 +140,7 @@ fn position(index: usize) -> u64 {
 }
 
 fn numbered(entries: &[Sealed]) -> impl Iterator<Item = QueuedEntry> {
-    entries.iter().enumerate().map(|(index, sealed)| QueuedEntry { position: position(index), sealed: sealed.clone() })
+    entries.iter().enumerate().map(|(index, sealed)| QueuedEntry::new(position(index), sealed.clone()))
 }
 
 fn enforceable(grant: &Grant, now: Timestamp) -> bool {
@@ -170,7 +170,7 @@ impl Inner {
             return None;
         }
         let time = self.entries.last().map_or(now, |last| last.entry.time.max(now));
-        self.entries.extend(entries.into_iter().map(|draft| draft.seal(time)));
+        self.entries.extend(entries.into_iter().map(|draft| draft.seal(now, time)));
         Some(position(self.entries.len().saturating_sub(1)))
     }
 

@@ -3,22 +3,32 @@
 //! The doc comments are contracts: an adapter is right when it keeps them, and
 //! the contract suites test it.
 
+mod archive;
 mod aws;
 mod environment;
 mod incidents;
-mod log;
+mod journal;
+mod log_store;
 mod policy;
+mod signing;
+mod sink;
 mod store;
+mod trails;
 
+pub use archive::{Archive, ArchiveError, LogReader, Stored, Tampering, Weakness};
 pub use aws::{
     CallOutcome, ClockOffset, Console, ConsoleUrl, Credentials, Denial, MintError, Minter, Offset, ProbeSession,
     ProbeSpec, Probes, ROLE_POLICY_CALL_MAX, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
 };
 pub use environment::{Clock, Entropy};
 pub use incidents::Incidents;
-pub use log::{Sink, SinkError};
+pub use journal::{Journal, JournalError};
+pub use log_store::{Cursors, Facts, Head, Import, LogRestore, LogStore, QueuedEntry};
 pub use policy::{Action, Ask, Authority, Decision};
+pub use signing::{CheckpointSigner, SignError, Witness, WitnessError};
+pub use sink::{Sink, SinkError};
 pub use store::{
     Begun, Change, Committed, DueGrant, Effort, Filter, GrantStore, Idempotency, IdempotencyKey, IdempotencyStore,
-    Lease, Leases, LogQueue, Page, QueuedEntry, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
+    Lease, Leases, LogQueue, Page, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
 };
+pub use trails::{TrailError, Trails};

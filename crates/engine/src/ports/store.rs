@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use halligan_core::entry::{Draft, Sealed};
+use halligan_core::entry::Draft;
 use halligan_core::grant::{Effect, Grant, Phase};
 use halligan_core::iam::revocation::{Cut, Generation};
 use halligan_core::id::{GrantId, PersonId, RoleId};
 use halligan_core::incident::IncidentRef;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::log_store::QueuedEntry;
 
 /// Counts the writes of a row: the compare in compare-and-swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,15 +129,6 @@ pub trait GrantStore: Send + Sync {
     /// entry whose id is there already is a [`StoreError::Conflict`], as is a version
     /// that has moved on: a commit that may have happened can be tried again.
     async fn commit(&self, change: Change, now: Timestamp) -> Result<Committed, StoreError>;
-}
-
-/// An entry with its position in the store's order, which begins at 1 and has no gaps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueuedEntry {
-    /// Its position.
-    pub position: u64,
-    /// The entry and its personal part.
-    pub sealed: Sealed,
 }
 
 /// The entries on their way to the log.

@@ -32,7 +32,7 @@ impl Reconciler for Publishing {
         match self.publisher.publish().await {
             Ok(_) => Ok(Status { done: 1, next: None }),
             Err(PublishError::Store(error)) => Err(error.into()),
-            Err(PublishError::Sink(error)) => Err(Problem::new(ProblemKind::LogNotDurable, error.to_string())),
+            Err(PublishError::Journal(error)) => Err(Problem::new(ProblemKind::LogNotDurable, error.to_string())),
         }
     }
 }

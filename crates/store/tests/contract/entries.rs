@@ -63,7 +63,7 @@ async fn entries_are_read_as_they_were_written(store: Store) {
     let found = store.entries().await;
     assert_eq!(found.len(), drafts.len());
     for ((position, draft), found) in (1..).zip(drafts).zip(found) {
-        assert_eq!((found.position, found.sealed), (position, draft.seal(at(100))));
+        assert_eq!((found.position, found.sealed), (position, draft.seal(at(100), at(100))));
     }
 }
 

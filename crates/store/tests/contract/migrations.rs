@@ -29,7 +29,7 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
     insert.bind(serde_json::to_string(&grant).unwrap()).execute(&mut sql).await.unwrap();
 
     migrate(&place.url, 2).await.unwrap();
-    let sealed = fixtures::draft(&grant, happened(), 5).seal(at(3));
+    let sealed = fixtures::draft(&grant, happened(), 5).seal(at(3), at(3));
     let insert = sqlx::query("INSERT INTO entries VALUES (1, $1, $2, $3, NULL)").bind(sealed.entry.id.to_string());
     let insert = insert.bind(request.id.to_string()).bind(serde_json::to_string(&sealed.entry).unwrap());
     insert.execute(&mut sql).await.unwrap();

@@ -2,21 +2,21 @@
 
 use async_trait::async_trait;
 
-use super::store::QueuedEntry;
+use super::log_store::QueuedEntry;
 
 /// A place outside the store that entries are published to.
 #[async_trait]
-pub trait Sink: Send + Sync {
+pub trait Journal: Send + Sync {
     /// Makes these entries durable, in order, after those that are there.
     /// Returns only when they would survive a loss of power. Entries whose
     /// position is there already with the same bytes are passed over; with other
-    /// bytes they are [`SinkError::Fork`] and nothing is written.
-    async fn append(&self, entries: &[QueuedEntry]) -> Result<(), SinkError>;
+    /// bytes they are [`JournalError::Fork`] and nothing is written.
+    async fn append(&self, entries: &[QueuedEntry]) -> Result<(), JournalError>;
 }
 
 /// Why entries are not durable.
 #[derive(Debug, thiserror::Error)]
-pub enum SinkError {
+pub enum JournalError {
     /// The place can't be written to now; the same call may go through later.
     #[error("the log sink can't be written to: {0}")]
     Unavailable(String),

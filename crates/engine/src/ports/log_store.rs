@@ -1,0 +1,130 @@
+//! What the store holds of the log: the entries in their order, how far they
+//! are durable, and what has to be remembered about the places they go to.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use halligan_core::entry::{Draft, Sealed};
+use halligan_core::grant::{Effect, Grant};
+use halligan_core::id::GrantId;
+use halligan_log::{Hash, Leaf};
+use jiff::Timestamp;
+
+use super::store::{Committed, StoreError};
+
+/// An entry with its position in the store's order, which begins at 1 and has no
+/// gaps. Once it is published its index in the log is its position less 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedEntry {
+    /// Its position.
+    pub position: u64,
+    /// The entry and its personal part, read.
+    pub sealed: Sealed,
+    /// The same, byte by byte as it was first written: what the log hashes.
+    pub leaf: Arc<Leaf>,
+}
+
+impl QueuedEntry {
+    /// An entry that is written now.
+    #[must_use]
+    pub fn new(position: u64, sealed: Sealed) -> Self {
+        let leaf = Arc::new(Leaf {
+            entry: sealed.entry.to_json(),
+            personal: sealed.personal.as_ref().map(|part| part.to_json()),
+        });
+        Self { position, sealed, leaf }
+    }
+
+    /// Its index in the log.
+    #[must_use]
+    pub const fn index(&self) -> u64 {
+        self.position.saturating_sub(1)
+    }
+}
+
+/// A tree of the log that is durable: everything in it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Head {
+    /// How many entries it has: the position of the last.
+    pub size: u64,
+    /// Its root.
+    pub root: Hash,
+}
+
+/// The entries, in their order.
+#[async_trait]
+pub trait LogStore: Send + Sync {
+    /// Entries from position `from` on, in order, at most `limit`. A gap is
+    /// [`StoreError::Corrupt`]: publishing on would close it for ever.
+    async fn entries(&self, from: u64, limit: u32) -> Result<Vec<QueuedEntry>, StoreError>;
+
+    /// The position of the last entry; 0 before the first.
+    async fn last(&self) -> Result<u64, StoreError>;
+
+    /// The tree that was last durable; the empty one at first.
+    async fn head(&self) -> Result<Head, StoreError>;
+
+    /// `head` is durable at the archives. It never moves back, nor past the last entry.
+    async fn advance(&self, head: Head) -> Result<(), StoreError>;
+
+    /// The entries of a grant, in order: its timeline.
+    async fn timeline(&self, grant: GrantId) -> Result<Vec<QueuedEntry>, StoreError>;
+}
+
+/// What the log has and the store lacks, or has otherwise.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// Up to here the store and the log agree: everything above is replaced.
+    pub after: u64,
+    /// The position of the store's last entry when this was decided on: if there
+    /// are more by then, it is a [`StoreError::Conflict`].
+    pub last: u64,
+    /// The log's entries, from position `after` + 1 on, byte by byte.
+    pub entries: Vec<QueuedEntry>,
+    /// The store's own entries that the log doesn't have: they get the positions
+    /// behind, and times that don't go back.
+    pub tail: Vec<Sealed>,
+    /// The grants that the log's entries are about, as they are after them.
+    pub grants: Vec<Grant>,
+    /// What is left to do about those.
+    pub effects: Vec<Effect>,
+    /// The log's tree after its entries.
+    pub head: Head,
+}
+
+/// Brings a store that is older than the log up to date.
+#[async_trait]
+pub trait LogRestore: Send + Sync {
+    /// Does all of `import` in one durable transaction, or none of it.
+    async fn import(&self, import: Import, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// How far each sink is.
+#[async_trait]
+pub trait Cursors: Send + Sync {
+    /// Up to which position `sink` has kept everything; 0 before the first.
+    async fn cursor(&self, sink: &str) -> Result<u64, StoreError>;
+
+    /// It has kept everything up to `position`. Never back.
+    async fn move_cursor(&self, sink: &str, position: u64) -> Result<(), StoreError>;
+}
+
+/// What was last known of something that is compared with how it is now: keys,
+/// places, the catalogue.
+#[async_trait]
+pub trait Facts: Send + Sync {
+    /// What was learnt under `name`.
+    async fn fact(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// From now on `value` is what is known under `name`, where `known` is still
+    /// what was known before ([`StoreError::Conflict`] if not), with entries, in one
+    /// transaction.
+    async fn learn(
+        &self,
+        name: &str,
+        known: Option<&str>,
+        value: &str,
+        entries: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<Committed, StoreError>;
+}
