@@ -9,10 +9,12 @@ pub mod checkpoint;
 pub mod edge;
 pub mod key;
 pub mod object;
+pub mod successor;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use edge::{Edge, Growth, Leaf};
 pub use key::{SigningKey, VerifierKey};
 pub use object::{Object, Span};
+pub use successor::Successor;
 /// A node of the tree: SHA-256, as RFC 6962 has it.
 pub use tlog_tiles::Hash;

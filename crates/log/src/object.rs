@@ -67,11 +67,12 @@ pub enum Object {
         /// Which of them.
         span: Span,
     },
-    /// What follows the tree of this size. Written once, before the follower is
-    /// signed: of two publishers that go different ways, one finds it taken.
+    /// What follows the tree of this size: see [`crate::successor`].
     Successor {
         /// The size of the tree that is followed.
         size: u64,
+        /// 0, unless somebody decided that an earlier attempt will never be finished. The last one counts.
+        attempt: u16,
     },
 }
 
@@ -90,9 +91,10 @@ impl fmt::Display for Object {
             Self::Entries(span) => write!(f, "tile/entries/{span}"),
             Self::Personal(span) => write!(f, "personal/{span}"),
             Self::Hashes { level, span } => write!(f, "tile/{level}/{span}"),
-            Self::Successor { size } => {
+            Self::Successor { size, attempt } => {
                 f.write_str("successor/")?;
-                write_number(f, *size)
+                write_number(f, *size)?;
+                if *attempt > 0 { write!(f, ".{attempt}") } else { Ok(()) }
             }
         }
     }
@@ -112,7 +114,8 @@ mod tests {
         let tile = Object::Hashes { level: 3, span: Span { n: 1_234_067, width: 256 } };
         assert_eq!(tile.to_string(), "tile/3/x001/x234/067");
         assert_eq!(Object::Personal(Span { n: 7, width: 3 }).to_string(), "personal/007.p/3");
-        assert_eq!(Object::Successor { size: 20_000_001 }.to_string(), "successor/x020/x000/001");
+        let successor = |attempt| Object::Successor { size: 20_000_001, attempt }.to_string();
+        assert_eq!((successor(0), successor(2)), ("successor/x020/x000/001".into(), "successor/x020/x000/001.2".into()));
     }
 
     #[test]
