@@ -128,18 +128,27 @@ impl SignedCheckpoint {
         text
     }
 
-    /// Signature lines as a witness answers with them, each with its line feed: to be added here.
+    /// Adds the cosignature of `key` out of signature lines, as a witness answers
+    /// with them, each with its line feed. Other lines are passed over: whoever
+    /// answers adds nothing in another's name.
     ///
     /// # Errors
-    /// They are none.
-    pub fn add_lines(&mut self, text: &[u8]) -> Result<(), CheckpointError> {
+    /// There is none of this key, or it is not over this checkpoint: nothing is added.
+    pub fn add_cosignature(&mut self, text: &[u8], key: &VerifierKey) -> Result<u64, CheckpointError> {
         let text = std::str::from_utf8(text).map_err(|_| CheckpointError::Malformed)?;
+        let (name, id) = (key.name(), key.of_kind(Kind::Cosigner).id());
         for line in text.lines() {
             let line = parse_line(line)?;
-            self.signatures.retain(|have| (&have.name, have.id) != (&line.name, line.id));
-            self.signatures.push(line);
+            if (line.name.as_str(), line.id) == (name, id) {
+                let mut with = self.clone();
+                with.signatures.retain(|have| (&have.name, have.id) != (&line.name, line.id));
+                with.signatures.push(line);
+                let seconds = with.cosigned(key)?.ok_or(CheckpointError::Unsigned)?;
+                *self = with;
+                return Ok(seconds);
+            }
         }
-        Ok(())
+        Err(CheckpointError::Unsigned)
     }
 
     /// What is signed. To be believed only after [`SignedCheckpoint::signer`].
@@ -240,6 +249,29 @@ mod tests {
         assert_eq!(read.cosigned(&key("witness.example.com/w2", 2).verifier(Kind::Log)), Ok(None));
         let foreign = key("lag.example.com", 1).verifier(Kind::Log);
         assert!(matches!(read.signer(&[foreign]), Err(CheckpointError::Origin { .. })));
+    }
+
+    #[test]
+    fn who_cosigns_adds_nothing_in_anothers_name() {
+        let (log, witness) = (key("log.example.com", 1), key("witness.example.com/w1", 2));
+        let mut plain = signed();
+        plain.signatures.retain(|line| line.name == "log.example.com");
+        let (cosigner, checkpoint) = (witness.verifier(Kind::Cosigner), plain.checkpoint().clone());
+        let mut answer = SignedCheckpoint::unsigned(checkpoint.clone());
+        answer.sign(&log.verifier(Kind::Log), vec![0; 64]);
+        answer.cosign(&cosigner, 2_000, &witness.sign(checkpoint.timed_body(2_000).as_bytes()));
+        let lines = |answer: &SignedCheckpoint| {
+            let bytes = answer.to_bytes();
+            let at = bytes.windows(2).rposition(|pair| pair == b"\n\n").unwrap();
+            bytes[at + 2..].to_vec()
+        };
+        let mut with = plain.clone();
+        assert_eq!(with.add_cosignature(&lines(&answer), &cosigner), Ok(2_000));
+        assert!(with.signer(&[log.verifier(Kind::Log)]).is_ok(), "the log's signature was replaced");
+        answer.cosign(&cosigner, 3_000, &witness.sign(checkpoint.timed_body(2_000).as_bytes()));
+        assert!(matches!(plain.add_cosignature(&lines(&answer), &cosigner), Err(CheckpointError::Forged { .. })));
+        let other = key("witness.example.com/w2", 2).verifier(Kind::Cosigner);
+        assert_eq!(plain.add_cosignature(&lines(&answer), &other), Err(CheckpointError::Unsigned));
     }
 
     #[test]
