@@ -29,6 +29,12 @@ pub enum InvalidReason {
 }
 
 impl Reason {
+    /// Stands for a reason that was given and has been erased since.
+    #[must_use]
+    pub fn erased() -> Self {
+        Self("(erased)".to_owned())
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -331,6 +331,17 @@ fn a_mint_is_discarded_when_its_grant_ends_meanwhile() {
 }
 
 #[test]
+fn a_grant_without_its_reason_mints_nothing() {
+    let (mut grant, alice) = (open(true).grant, human("alice", 1));
+    let fence = grant.mint_fence(&alice, at(1)).unwrap();
+    grant.request.reason = Reason::erased();
+    assert_eq!(grant.mint_fence(&alice, at(1)), Err(Refusal::RequestChanged));
+    assert_eq!(grant.intend_mint(&alice, draft(fence, at(1)), false, at(1)).unwrap_err(), Refusal::RequestChanged);
+    let told = grant.with_mint_intended(&alice, fence, 900, at(1)).unwrap();
+    assert_eq!(told.activation().unwrap().mints.count, 1, "its record can still be followed");
+}
+
+#[test]
 fn the_largest_refusal_fits_into_an_entry() {
     use halligan_core::actor::Actor;
     use halligan_core::entry::{Draft, ENTRY_BYTES_MAX, Links, Subject};

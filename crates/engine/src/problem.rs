@@ -187,6 +187,7 @@ impl From<Refusal> for Problem {
             Refusal::ExtensionPending => ProblemKind::ExtensionPending,
             Refusal::NoExtension => ProblemKind::NoExtension,
             Refusal::TooLong { .. } | Refusal::NotPositive(_) => ProblemKind::Duration,
+            Refusal::RequestChanged => ProblemKind::CatalogueChanged,
             Refusal::FenceMoved { .. } => ProblemKind::Conflict,
             Refusal::UnusableScope(_) => ProblemKind::AwsRefused,
         };

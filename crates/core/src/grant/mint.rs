@@ -4,9 +4,10 @@ use jiff::Timestamp;
 
 use super::Transition;
 use super::command::Deadline;
+use super::hash::RequestHash;
 use super::refusal::Refusal;
 use super::state::{Active, Ended, Grant, State};
-use super::warrant::{MintDraft, Warrant};
+use super::warrant::{MintDraft, Warrant, token_until};
 use crate::actor::Human;
 use crate::event::{Event, Recorded};
 
@@ -14,8 +15,10 @@ impl Grant {
     /// Where the fence of a mint at `now` would stand.
     ///
     /// # Errors
-    /// The grant isn't active, its deadline has passed, or `by` didn't ask for it.
+    /// The grant isn't active, its deadline has passed, `by` didn't ask for it, or
+    /// the request is no longer the one that was acknowledged.
     pub fn mint_fence(&self, by: &Human, now: Timestamp) -> Result<Timestamp, Refusal> {
+        self.makes_its_hash()?;
         self.mintable(by, now).map(|active| active.activation.fence())
     }
 
@@ -30,15 +33,9 @@ impl Grant {
         console: bool,
         now: Timestamp,
     ) -> Result<(Transition, Warrant), Refusal> {
-        let active = self.mintable(by, now)?;
-        let fence = active.activation.fence();
-        if draft.policy.fence() != fence {
-            return Err(Refusal::FenceMoved { drafted: draft.policy.fence(), fence });
-        }
-        let mut active = active.clone();
-        let mints = &mut active.activation.mints;
-        mints.count = mints.count.saturating_add(1);
-        mints.tokens_until = mints.tokens_until.max(Some(draft.token_until(now)));
+        self.makes_its_hash()?;
+        let fence = draft.policy.fence();
+        let grant = self.with_mint_intended(by, fence, draft.token_seconds, now)?;
         let event = Recorded::plain(Event::CredentialsIntended {
             mint: draft.mint,
             session_name: draft.session_name.clone(),
@@ -47,9 +44,32 @@ impl Grant {
             token_seconds: draft.token_seconds,
             console,
         });
-        let grant = Self { state: State::Active(active), ..self.clone() };
         let warrant = Warrant::new(&grant, draft);
         Ok((Transition { grant, events: vec![event], effects: Vec::new() }, warrant))
+    }
+
+    /// What an intended mint makes of the grant, without the right to mint: for
+    /// whoever rebuilds a grant from its record.
+    ///
+    /// # Errors
+    /// The grant isn't active, its deadline has passed, `by` didn't ask for it, or
+    /// `fence` is not the grant's.
+    pub fn with_mint_intended(
+        &self,
+        by: &Human,
+        fence: Timestamp,
+        token_seconds: u32,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        let active = self.mintable(by, now)?;
+        if fence != active.activation.fence() {
+            return Err(Refusal::FenceMoved { drafted: fence, fence: active.activation.fence() });
+        }
+        let mut active = active.clone();
+        let mints = &mut active.activation.mints;
+        mints.count = mints.count.saturating_add(1);
+        mints.tokens_until = mints.tokens_until.max(Some(token_until(token_seconds, now)));
+        Ok(Self { state: State::Active(active), ..self.clone() })
     }
 
     /// Whether what `warrant` minted may still be handed out at `now`: the grant
@@ -64,6 +84,12 @@ impl Grant {
             }
             State::Pending(_) | State::Dropped(_) | State::Ended(_) => false,
         }
+    }
+
+    /// What was acknowledged is what is there: a grant that was rebuilt without
+    /// its reason, which was erased, can't be shown to be.
+    fn makes_its_hash(&self) -> Result<(), Refusal> {
+        if RequestHash::of(&self.request) == self.request_hash { Ok(()) } else { Err(Refusal::RequestChanged) }
     }
 
     fn mintable(&self, by: &Human, now: Timestamp) -> Result<&Active, Refusal> {

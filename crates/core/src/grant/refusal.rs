@@ -39,6 +39,11 @@ pub enum Refusal {
         "the hash is not that of what is to be acknowledged: read the grant again and acknowledge what it says now"
     )]
     HashMismatch,
+    /// The request isn't the one that was acknowledged.
+    #[error(
+        "the request no longer makes the hash that it was acknowledged by, for part of it was changed or erased: ask again"
+    )]
+    RequestChanged,
     /// An emergency start must be acknowledged before it is extended.
     #[error("an emergency start can't be extended before it is acknowledged")]
     NotAcknowledged,

@@ -40,14 +40,13 @@ impl MintDraft {
         let remaining = crate::ceil_second(fence).duration_since(now).as_secs();
         u32::try_from(remaining.clamp(TOKEN_SECONDS_MIN, longest)).unwrap_or(900)
     }
+}
 
-    /// No token of this mint lives longer, wherever AWS's clock stands in the
-    /// seconds that the call may take.
-    #[must_use]
-    pub fn token_until(&self, now: Timestamp) -> Timestamp {
-        const CALL_AND_CLOCK_SECONDS: i64 = 60;
-        now + SignedDuration::from_secs(i64::from(self.token_seconds) + CALL_AND_CLOCK_SECONDS)
-    }
+/// No token of this length that is asked for at `now` lives longer, wherever AWS's
+/// clock stands in the seconds that the call may take.
+pub(super) fn token_until(token_seconds: u32, now: Timestamp) -> Timestamp {
+    const CALL_AND_CLOCK_SECONDS: i64 = 60;
+    now + SignedDuration::from_secs(i64::from(token_seconds) + CALL_AND_CLOCK_SECONDS)
 }
 
 /// The right to one AssumeRole under one active grant.
