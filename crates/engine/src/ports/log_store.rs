@@ -64,7 +64,9 @@ pub trait LogStore: Send + Sync {
     /// The tree that was last durable; the empty one at first.
     async fn head(&self) -> Result<Head, StoreError>;
 
-    /// `head` is durable at the archives. It never moves back, nor past the last entry.
+    /// `head` is durable at the archives. It never moves back: a smaller one is passed
+    /// over. One past the last entry, or of the same size with another root, is a
+    /// [`StoreError::Conflict`]: the store doesn't have what the archives have.
     async fn advance(&self, head: Head) -> Result<(), StoreError>;
 
     /// The entries of a grant, in order: its timeline.
@@ -92,11 +94,55 @@ pub struct Import {
     pub head: Head,
 }
 
+impl Import {
+    /// Why no store takes it, if there is a reason: what it left behind would have
+    /// gaps, or couldn't be read again.
+    #[must_use]
+    pub fn flaw(&self) -> Option<String> {
+        if self.after > self.last {
+            return Some(format!("it goes on after {}, and the last entry was {}", self.after, self.last));
+        }
+        let mut end = self.after;
+        for entry in &self.entries {
+            end = end.saturating_add(1);
+            if entry.position != end {
+                return Some(format!("it has entry {} where {end} comes", entry.position));
+            }
+        }
+        if self.head.size != end {
+            return Some(format!("its tree has {} entries, and the last of its entries is {end}", self.head.size));
+        }
+        let other = |sealed: &&Sealed| {
+            // What is not there was erased, or there never was any.
+            sealed.personal.as_ref().is_some_and(|part| sealed.entry.personal_sha256 != Some(part.sha256()))
+        };
+        let torn = self.tail.iter().find(other)?;
+        Some(format!("the personal part of {} is not what the entry commits to", torn.entry.id))
+    }
+}
+
 /// Brings a store that is older than the log up to date.
 #[async_trait]
 pub trait LogRestore: Send + Sync {
-    /// Does all of `import` in one durable transaction, or none of it.
+    /// Does all of `import` in one durable transaction, or none of it. It may be one
+    /// of several that follow each other: what each leaves behind is a store that is
+    /// a shorter prefix of the log, with entries of its own behind.
+    ///
+    /// Grants get their next version. No cursor stays past [`Import::after`]: what
+    /// comes behind is other than what the sinks may have kept. An id that is there
+    /// already is a [`StoreError::Conflict`]; an import with a [`Import::flaw`] is refused.
     async fn import(&self, import: Import, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// What of the entries can be erased.
+#[async_trait]
+pub trait PersonalData: Send + Sync {
+    /// Erases the personal parts of the entries that were recorded before `time`;
+    /// returns how many there were. The entries stay as they are. Where it fails on
+    /// the way, some are erased, and the same call goes on with the others.
+    ///
+    /// An import may bring back what an archive still has: it is erased again then.
+    async fn erase_before(&self, time: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// How far each sink is.

@@ -23,7 +23,7 @@ pub use aws::{
 pub use environment::{Clock, Entropy};
 pub use incidents::Incidents;
 pub use journal::{Journal, JournalError};
-pub use log_store::{Cursors, Facts, Head, Import, LogRestore, LogStore, QueuedEntry};
+pub use log_store::{Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry};
 pub use policy::{Action, Ask, Authority, Decision};
 pub use signing::{CheckpointSigner, SignError, Witness, WitnessError};
 pub use sink::{Sink, SinkError};
