@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use crate::text::Reason;
 
 /// The personal part of an entry: free text, addresses, names. It is committed
 /// to by a salted hash and kept beside the entry, so that it can be erased.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Personal(pub BTreeMap<String, String>);
 
@@ -79,7 +80,7 @@ pub fn bounded(texts: Vec<String>) -> Vec<String> {
 }
 
 /// What happened. The names are the log's, kept for as long as it is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
 pub enum Event {
     /// Somebody asked, and policy, incident and identity said yes.
@@ -436,8 +437,17 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Its type, as the log has it.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let json = serde_json::to_value(self).unwrap_or_default();
+        json.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
 /// The `cause` of a revocation, without its free text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RevokedBy {
     /// A person with that right.
