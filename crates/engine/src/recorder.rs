@@ -52,13 +52,22 @@ impl Recorder {
         Draft { id, salt: self.entropy.bytes(), actor, subject, incident: None, links: Links::default(), recorded }
     }
 
-    /// Commits a change and wakes those who wait for it.
+    /// Commits a change that is decided now, and wakes those who wait for it.
     ///
     /// # Errors
     /// As [`GrantStore::commit`].
     pub async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        self.commit_decided(change, self.clock.now()).await
+    }
+
+    /// As [`Recorder::commit`], of what the lifecycle decided at `decided_at`: its
+    /// entries say exactly that instant, so that the grant can be rebuilt from them.
+    ///
+    /// # Errors
+    /// As [`GrantStore::commit`].
+    pub async fn commit_decided(&self, change: Change, decided_at: Timestamp) -> Result<Committed, StoreError> {
         let (moved, works) = (change.grant.is_some(), !change.effects.is_empty());
-        let committed = self.store.commit(change, self.clock.now()).await?;
+        let committed = self.store.commit(change, decided_at).await?;
         self.wake.publisher.notify_one();
         if moved {
             self.wake.deadlines.notify_one();

@@ -65,7 +65,7 @@ impl Broker {
             emergency: ask.emergency,
         };
         let transition = Opening { request, limits, rules: bounded(rules) }.open(now);
-        match self.commit_transition(&caller.actor(), transition, None, answers(caller)).await {
+        match self.commit_transition(&caller.actor(), transition, None, answers(caller), now).await {
             Ok((grant, _)) => Ok(grant),
             Err(StoreError::Conflict) => {
                 Err(Problem::new(ProblemKind::Internal, "a new grant's id was taken: try again"))

@@ -34,17 +34,19 @@ impl Broker {
             let found = self.ports.grants.grant(id).await?;
             let Versioned { grant, version } =
                 found.ok_or_else(|| Problem::new(ProblemKind::NotFound, format!("there is no grant `{id}`")))?;
-            match decide(&grant, self.ports.clock.now()) {
-                Ok((transition, with)) => match self.commit_transition(actor, transition, Some(version), answers).await
-                {
-                    Ok((grant, committed)) => return Ok(Taken { grant, committed, with }),
-                    Err(StoreError::Conflict) => {}
-                    Err(error) => return Err(error.into()),
-                },
+            let now = self.ports.clock.now();
+            match decide(&grant, now) {
+                Ok((transition, with)) => {
+                    match self.commit_transition(actor, transition, Some(version), answers, now).await {
+                        Ok((grant, committed)) => return Ok(Taken { grant, committed, with }),
+                        Err(StoreError::Conflict) => {}
+                        Err(error) => return Err(error.into()),
+                    }
+                }
                 Err(Refusal::Overdue(deadline)) => {
                     self.time_can_be_told().await?;
-                    let transition = grant.apply(Command::Elapse(deadline), self.ports.clock.now())?;
-                    match self.commit_transition(&Actor::SYSTEM, transition, Some(version), None).await {
+                    let transition = grant.apply(Command::Elapse(deadline), now)?;
+                    match self.commit_transition(&Actor::SYSTEM, transition, Some(version), None, now).await {
                         Ok(_) | Err(StoreError::Conflict) => {}
                         Err(error) => return Err(error.into()),
                     }
@@ -68,18 +70,19 @@ impl Broker {
         Ok(taken.grant)
     }
 
-    /// Commits what the lifecycle decided.
+    /// Commits what the lifecycle decided at `now`.
     pub(super) async fn commit_transition(
         &self,
         actor: &Actor,
         transition: Transition,
         version: Option<Version>,
         answers: Option<&IdempotencyKey>,
+        now: Timestamp,
     ) -> Result<(Grant, Committed), StoreError> {
         let Transition { grant, events, effects } = transition;
         let entries = events.into_iter().map(|event| self.recorder.draft_about(&grant, actor.clone(), event)).collect();
         let change = Change { grant: Some((grant.clone(), version)), entries, effects, answers: answers.cloned() };
-        let committed = self.recorder.commit(change).await?;
+        let committed = self.recorder.commit_decided(change, now).await?;
         Ok((grant, committed))
     }
 
