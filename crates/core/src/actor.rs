@@ -1,11 +1,12 @@
 //! Who does something, and by which way in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::PersonId;
 
 /// A login: one human may have several, each linked to one person.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Principal {
     /// Who vouches for it (the token's `iss`).
@@ -15,7 +16,7 @@ pub struct Principal {
 }
 
 /// The way in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// The HTTP API, whoever calls it.
@@ -25,7 +26,7 @@ pub enum Channel {
 }
 
 /// A person as they came in: what they are, and how we know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Human {
     /// The person; "different" always compares this.
     pub person: PersonId,
@@ -34,7 +35,7 @@ pub struct Human {
 }
 
 /// The `actor` of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Actor {
     /// The human, where there was one.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]

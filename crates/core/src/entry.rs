@@ -1,6 +1,7 @@
 //! The envelope of a log entry: who, what, when, on what occasion.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use crate::actor::Actor;
 use crate::catalogue::Target;
 use crate::event::{Event, Personal, Recorded};
 use crate::grant::Grant;
-use crate::id::GrantId;
+use crate::id::{GrantId, PersonId};
 use crate::incident::IncidentRef;
 
 /// The version of the envelope.
@@ -19,9 +20,10 @@ pub const VERSION: u8 = 1;
 pub const ENTRY_BYTES_MAX: usize = 4_096;
 
 /// A record of one event, immutable.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// The envelope's version.
+    #[schemars(extend("const" = VERSION))]
     pub v: u8,
     /// The entry's id: a UUID of version 7.
     pub id: Uuid,
@@ -46,6 +48,7 @@ pub struct Entry {
     pub links: Links,
     /// SHA-256 over the bytes of the personal part as it is published, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
     pub personal_sha256: Option<String>,
 }
 
@@ -73,7 +76,7 @@ impl Entry {
 }
 
 /// What an entry is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Subject {
     /// `aws-role`, `broker`, …
     pub kind: String,
@@ -96,18 +99,27 @@ impl Subject {
 }
 
 /// What else an entry belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Links {
     /// The grant, in its short form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<GrantId>,
+    /// Whose grant it is: the person whose access begins, ends or is talked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<PersonId>,
 }
 
 impl Links {
     /// Whether it belongs to nothing else.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.grant.is_none()
+        self.grant.is_none() && self.requester.is_none()
+    }
+
+    /// To a grant.
+    #[must_use]
+    pub fn to(grant: &Grant) -> Self {
+        Self { grant: Some(grant.request.id), requester: Some(grant.request.requester.person.clone()) }
     }
 }
 
@@ -140,7 +152,7 @@ impl Draft {
             actor,
             subject: Subject::target(&grant.request.target),
             incident: Some(grant.request.incident.clone()),
-            links: Links { grant: Some(grant.request.id) },
+            links: Links::to(grant),
             recorded,
         }
     }
@@ -169,9 +181,10 @@ pub struct Sealed {
 }
 
 /// A personal part with the salt that keeps its hash from being guessed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SaltedPersonal {
     /// Sixteen random bytes, in hexadecimal.
+    #[schemars(regex(pattern = "^[0-9a-f]{32}$"))]
     pub salt: String,
     /// The texts.
     pub fields: Personal,

@@ -30,7 +30,8 @@ impl InvalidId {
 
 /// A grant's id: a UUID of version 7, written as 22 characters of base 62 where
 /// people and AWS tags see it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[0-9A-Za-z]{22}$"))]
 pub struct GrantId(Uuid);
 
 const SHORT_LENGTH: usize = 22;
@@ -170,9 +171,13 @@ name!(
     /// An incident tool, as the configuration names it.
     ProviderId, "incident provider"
 );
+name!(
+    /// An archive, a sink or a witness of the log, as the configuration names it.
+    PlaceId, "name of a place"
+);
 
 /// One issuance of credentials under a grant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct MintId(pub Uuid);
 
@@ -183,8 +188,9 @@ impl fmt::Display for MintId {
 }
 
 /// Thirty-two random bytes that make two equal requests differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = "^[0-9a-f]{64}$"))]
 pub struct Nonce(pub [u8; 32]);
 
 impl From<Nonce> for String {

@@ -3,14 +3,16 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{InvalidId, ProviderId};
 
 /// An incident's id at its provider: what tools use (`INC-219`, `Q1A2`,
 /// `owner/repository#12`), and nothing that could walk a path or leave a host.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("maxLength" = 128))]
 pub struct IncidentId(String);
 
 impl IncidentId {
@@ -53,7 +55,7 @@ impl fmt::Display for IncidentId {
 }
 
 /// Which incident, and which tool to ask about it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IncidentRef {
     /// The tool, by its name in the configuration.

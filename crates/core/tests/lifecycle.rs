@@ -355,8 +355,8 @@ fn the_largest_refusal_fits_into_an_entry() {
         salt: [0; 16],
         actor: Actor::api(grant.request.requester.clone()),
         subject: Subject::target(&grant.request.target),
+        links: Links::to(&grant),
         incident: Some(grant.request.incident),
-        links: Links { grant: Some(grant.request.id) },
         recorded: Recorded::plain(event),
     };
     let json = serde_json::to_vec(&draft.seal(at(0), at(0)).entry).unwrap();

@@ -1,6 +1,7 @@
 //! Whether an end has been seen to hold.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where the enforcement of an end stands.
@@ -23,7 +24,7 @@ pub enum Containment {
 }
 
 /// How a deny was seen to bite.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// What the probe could do before.
     pub baseline: Baseline,
@@ -36,7 +37,7 @@ pub struct Evidence {
 }
 
 /// What the probe could do before the deny was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Baseline {
     /// Its call succeeded: the denial afterwards is the deny's.
@@ -49,7 +50,7 @@ pub enum Baseline {
 }
 
 /// What was seen in one Region.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RegionEvidence {
     /// The Region.
     pub region: String,

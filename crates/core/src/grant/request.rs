@@ -1,6 +1,7 @@
 //! What was asked for. Nothing in it changes afterwards.
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::hash::{RequestHash, ScopeHash};
@@ -60,7 +61,7 @@ impl Resolved {
 
 /// The limits of a grant, frozen when it is asked for: later changes of the
 /// catalogue can refuse it, and never lengthen it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limits {
     /// How long a request or an extension waits for a second person.
     pub acknowledge_within: SignedDuration,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -34,8 +35,9 @@ fn short_digest(parts: &[&str]) -> String {
 
 /// Who is behind a session. It is set once and follows role chaining, so it is
 /// what CloudTrail records are joined by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = "^[A-Za-z0-9_+=,.@-]{2,64}$"))]
 pub struct SourceIdentity(String);
 
 impl SourceIdentity {
@@ -96,8 +98,9 @@ impl fmt::Display for SourceIdentity {
 ///
 /// Unpredictable: a resource policy that names a session's ARN passes over every
 /// implicit deny of its session policy, so nobody may write one in advance.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("pattern" = "^[A-Za-z0-9_+=,.@-]{2,64}$"))]
 pub struct SessionName(String);
 
 impl SessionName {
