@@ -135,22 +135,22 @@ pub enum Event {
         /// Its end, if nobody acknowledges an emergency start.
         ack_due: Option<Timestamp>,
     },
-    /// A second person said yes.
+    /// A second person said yes to the request.
     #[serde(rename = "grant.acknowledged")]
     GrantAcknowledged {
         /// To what.
         request_hash: RequestHash,
     },
-    /// A second person said no.
+    /// A second person said no to the request.
     #[serde(rename = "grant.declined")]
     GrantDeclined {},
-    /// The requester took it back.
+    /// The requester took the request back.
     #[serde(rename = "grant.withdrawn")]
     GrantWithdrawn {},
-    /// Its incident closed while it waited.
+    /// The incident closed while the request waited.
     #[serde(rename = "grant.cancelled")]
     GrantCancelled {},
-    /// Nobody answered in time.
+    /// Nobody answered the request in time.
     #[serde(rename = "grant.lapsed")]
     GrantLapsed {},
     /// A later end was asked for.
@@ -179,22 +179,22 @@ pub enum Event {
         /// To what.
         extension_hash: ExtensionHash,
     },
-    /// Nobody answered in time, or the grant ended first.
+    /// A later end that was asked for comes no more: nobody answered in time, or the grant ended first.
     #[serde(rename = "extension.void")]
     ExtensionVoid {
         /// Which.
         extension_hash: ExtensionHash,
     },
-    /// The end came.
+    /// Access ended when it was to end.
     #[serde(rename = "grant.expired")]
     GrantExpired {
         /// The end that was set.
         ends_at: Timestamp,
     },
-    /// The requester gave it back early.
+    /// The requester gave access back early.
     #[serde(rename = "grant.returned")]
     GrantReturned {},
-    /// It was taken.
+    /// Access was taken before its end.
     #[serde(rename = "grant.revoked")]
     GrantRevoked {
         /// By whom or what.
@@ -357,7 +357,7 @@ pub enum Event {
         /// How many entries it lacks.
         lag_entries: u64,
     },
-    /// It holds again, with everything that it lacked.
+    /// A place that failed holds again, with everything that it lacked.
     #[serde(rename = "log.place_recovered")]
     LogPlaceRecovered {
         /// Which, by kind and name.
@@ -386,7 +386,7 @@ pub enum Event {
         id: Uuid,
         /// Its type.
         kind: String,
-        /// SHA-256 over its bytes.
+        /// SHA-256 over its bytes, in hexadecimal.
         sha256: String,
     },
     /// For a while credentials may leave although no archive confirms.
@@ -397,7 +397,7 @@ pub enum Event {
         /// What must confirm instead, by kind and name.
         confirmed_by: Vec<String>,
     },
-    /// That is over.
+    /// The override is over: archives must confirm again.
     #[serde(rename = "log.override_ended")]
     LogOverrideEnded {},
     /// The catalogue is another than before.
@@ -424,7 +424,7 @@ pub enum Event {
         /// What is missing.
         because: String,
     },
-    /// It is again.
+    /// What people do in a target account is recorded again as it should be.
     #[serde(rename = "trail.found")]
     TrailFound {},
     /// The broker started.
