@@ -4,6 +4,7 @@ pub mod authority;
 pub mod broker;
 pub mod caller;
 pub mod fakes;
+pub mod life;
 pub mod ports;
 pub mod problem;
 pub mod publisher;

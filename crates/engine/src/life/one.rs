@@ -1,0 +1,337 @@
+//! One life: the grant as it is, and what is still to come of it.
+
+use std::collections::VecDeque;
+
+use halligan_core::actor::Actor;
+use halligan_core::catalogue::Target;
+use halligan_core::entry::{Entry, Sealed, Subject};
+use halligan_core::event::{Event, Recorded};
+use halligan_core::grant::{Grant, Opening, Request, Resolved, State, Transition};
+use halligan_core::iam::SourceIdentity;
+use halligan_core::id::{DeploymentId, GrantId, MintId};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::Owed;
+use super::cause::{Cause, Told, cause, person, reason};
+use super::illegal::{Because, compare, differs};
+
+/// A grant's id is made in the instant that it is asked for.
+const ID_APART_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// So many mints of one grant are remembered: the newest.
+const MINTS_MAX: usize = 4_096;
+
+/// One life.
+#[derive(Debug)]
+pub(super) struct Life {
+    grant: Grant,
+    rest: Option<Rest>,
+    mints: Mints,
+    /// The log's time at the last entry about it.
+    last: Timestamp,
+    spoiled: bool,
+}
+
+/// What the last transition still owes the log.
+#[derive(Debug)]
+struct Rest {
+    actor: Actor,
+    decided_at: Timestamp,
+    events: VecDeque<Recorded>,
+    /// Whether the store that would have written it is lost.
+    excused: bool,
+}
+
+impl Life {
+    /// Begins with `grant.requested`.
+    pub(super) fn begin(deployment: &DeploymentId, id: GrantId, sealed: &Sealed) -> Result<Self, Because> {
+        let entry = &sealed.entry;
+        let Told { text, erased } = reason(sealed)?;
+        let (opening, logged) = opening(deployment, id, entry, text)?;
+        let mut transition = opening.open(entry.decided_at());
+        if erased
+            && let Some(Recorded { event: Event::GrantRequested { request_hash, .. }, .. }) =
+                transition.events.first_mut()
+        {
+            *request_hash = logged;
+            transition.grant.request_hash = logged;
+        }
+        let Transition { grant, events, .. } = transition;
+        check_about(&grant, entry)?;
+        check_age(id, entry.decided_at())?;
+        let rest = rest_after(entry, events)?;
+        Ok(Self { grant, rest, mints: Mints::default(), last: entry.time, spoiled: false })
+    }
+
+    /// Goes on from a grant whose entries are not at hand.
+    pub(super) fn resumed(grant: Grant) -> Self {
+        let last = grant.requested_at;
+        Self { grant, rest: None, mints: Mints { resumed: true, ..Mints::default() }, last, spoiled: false }
+    }
+
+    pub(super) const fn grant(&self) -> &Grant {
+        &self.grant
+    }
+
+    /// Follows one more entry of this life.
+    pub(super) fn follow(&mut self, sealed: &Sealed) -> Result<(), Because> {
+        if self.spoiled {
+            return Ok(());
+        }
+        self.last = self.last.max(sealed.entry.time);
+        let followed = self.follow_on(sealed);
+        self.spoiled = followed.is_err();
+        followed
+    }
+
+    fn follow_on(&mut self, sealed: &Sealed) -> Result<(), Because> {
+        let entry = &sealed.entry;
+        check_about(&self.grant, entry)?;
+        if self.pays(entry)? {
+            return Ok(());
+        }
+        let now = entry.decided_at();
+        match cause(sealed)? {
+            Cause::NeverFirst => match entry.event {
+                Event::GrantRequested { .. } => Err(Because::RequestedTwice),
+                _ => Err(differs("type", Some(&json!(entry.event.kind())), None)),
+            },
+            Cause::Outcome { by, mint } => {
+                if !self.grant.is_requester(&by.person) {
+                    return Err(Because::Refused(halligan_core::grant::Refusal::NotRequester {
+                        command: "mint under",
+                    }));
+                }
+                self.mints.came_to(mint)
+            }
+            Cause::Mint { by, mint, fence, token_seconds } => {
+                let grant = self.grant.with_mint_intended(&by, fence, token_seconds, now).map_err(Because::Refused)?;
+                check_identity(&by, &entry.event)?;
+                self.mints.intend(mint)?;
+                self.grant = grant;
+                Ok(())
+            }
+            Cause::Command(command) => {
+                let mut transition = self.grant.apply(command, now).map_err(Because::Refused)?;
+                keep_hash(&mut transition, sealed)?;
+                let Transition { grant, events, .. } = transition;
+                self.rest = rest_after(entry, events)?;
+                self.grant = grant;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the entry is one that the transition before it owes.
+    fn pays(&mut self, entry: &Entry) -> Result<bool, Because> {
+        let Some(rest) = &mut self.rest else { return Ok(false) };
+        let Some(next) = rest.events.front() else { return Ok(false) };
+        let same = entry.actor == rest.actor && entry.decided_at() == rest.decided_at;
+        if same && entry.event == next.event {
+            rest.events.pop_front();
+            if rest.events.is_empty() {
+                self.rest = None;
+            }
+            return Ok(true);
+        }
+        if rest.excused {
+            self.rest = None;
+            return Ok(false);
+        }
+        if same && entry.event.kind() == next.event.kind() {
+            compare(&entry.event, &next.event)?;
+        }
+        Err(Because::Cut { expected: next.event.kind() })
+    }
+
+    /// What is owed is demanded no more.
+    pub(super) fn excuse(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.excused = true;
+        }
+    }
+
+    /// What is owed, which is demanded no more.
+    pub(super) fn settle(&mut self) -> Option<Owed> {
+        self.excuse();
+        let rest = self.rest.as_ref()?;
+        Some(Owed {
+            grant: self.grant.request.id,
+            actor: rest.actor.clone(),
+            decided_at: rest.decided_at,
+            events: rest.events.iter().cloned().collect(),
+        })
+    }
+
+    /// Whether nothing more is to happen to it, and nothing did for `kept`.
+    pub(super) fn is_over_since(&self, now: Timestamp, kept: SignedDuration) -> bool {
+        let quiet = now.duration_since(self.last) >= kept;
+        quiet && !self.grant.is_unfinished(now) && self.rest.is_none()
+    }
+
+    /// The mints that came to nothing known yet.
+    pub(super) fn into_open_mints(self) -> Box<[MintId]> {
+        self.mints.open().collect()
+    }
+}
+
+/// The opening that an entry tells of, and the hash that it says the request has.
+fn opening(
+    deployment: &DeploymentId,
+    id: GrantId,
+    entry: &Entry,
+    reason: halligan_core::text::Reason,
+) -> Result<(Opening, halligan_core::grant::RequestHash), Because> {
+    let Event::GrantRequested {
+        role_arn,
+        scope,
+        scope_hash,
+        duration_seconds,
+        emergency,
+        acknowledge_by: _,
+        nonce,
+        request_hash,
+        limits,
+        rules,
+    } = &entry.event
+    else {
+        return Err(Because::NeverRequested);
+    };
+    let duration = SignedDuration::from_secs(*duration_seconds);
+    if duration < SignedDuration::from_secs(1) || duration > limits.total_max {
+        return Err(Because::Duration { asked: duration, max: limits.total_max });
+    }
+    let request = Request {
+        deployment: deployment.clone(),
+        id,
+        nonce: *nonce,
+        requester: person(&entry.actor)?,
+        target: target(&entry.subject)?,
+        resolved: Resolved { role_arn: role_arn.clone(), scope: scope.clone(), scope_hash: *scope_hash },
+        incident: entry.incident.clone().ok_or(Because::NoIncident)?,
+        reason,
+        duration,
+        emergency: *emergency,
+    };
+    Ok((Opening { request, limits: *limits, rules: rules.clone() }, *request_hash))
+}
+
+fn target(subject: &Subject) -> Result<Target, Because> {
+    let unknown =
+        || differs("subject", Some(&json!(subject)), Some(&json!({"kind": "aws-role", "id": "a role's name"})));
+    let target = Target::role(subject.id.parse().map_err(|_| unknown())?);
+    if Subject::target(&target) == *subject { Ok(target) } else { Err(unknown()) }
+}
+
+/// Every entry of a life names the same target, incident and requester.
+fn check_about(grant: &Grant, entry: &Entry) -> Result<(), Because> {
+    let Request { target, incident, requester, .. } = &grant.request;
+    if entry.subject.kind != target.kind.as_str() || entry.subject.id != target.id.as_str() {
+        return Err(differs("subject", Some(&json!(entry.subject)), Some(&json!(Subject::target(target)))));
+    }
+    if entry.incident.as_ref() != Some(incident) {
+        return Err(differs(
+            "incident",
+            entry.incident.as_ref().map(|found| json!(found)).as_ref(),
+            Some(&json!(incident)),
+        ));
+    }
+    match &entry.links.requester {
+        Some(found) if *found != requester.person => {
+            Err(differs("links.requester", Some(&json!(found)), Some(&json!(requester.person))))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A new grant's id tells when it was asked for, so that an old one isn't taken for new.
+fn check_age(id: GrantId, decided_at: Timestamp) -> Result<(), Because> {
+    let made = id.uuid().get_timestamp().map(|at| at.to_unix()).and_then(|(seconds, nanoseconds)| {
+        Timestamp::new(i64::try_from(seconds).ok()?, i32::try_from(nanoseconds).ok()?).ok()
+    });
+    let apart = decided_at.duration_since(made.unwrap_or(Timestamp::UNIX_EPOCH)).abs();
+    if apart <= ID_APART_MAX { Ok(()) } else { Err(Because::OldId { apart }) }
+}
+
+/// CloudTrail's name of a session stands for the login that it was minted for: its
+/// readable part may be any.
+fn check_identity(by: &halligan_core::actor::Human, event: &Event) -> Result<(), Because> {
+    let Event::CredentialsIntended { source_identity, .. } = event else { return Ok(()) };
+    let expected = SourceIdentity::new(by.person.as_str(), &by.principal.issuer, &by.principal.subject);
+    let digest = |name: &SourceIdentity| name.as_str().rsplit('-').next().map(str::to_owned);
+    if digest(source_identity) == digest(&expected) {
+        return Ok(());
+    }
+    Err(differs("source_identity", Some(&json!(source_identity)), Some(&json!(expected))))
+}
+
+/// Where an extension's reason was erased, the hash that was logged is its hash.
+fn keep_hash(transition: &mut Transition, sealed: &Sealed) -> Result<(), Because> {
+    let Event::ExtensionRequested { extension_hash: logged, .. } = &sealed.entry.event else { return Ok(()) };
+    if !reason(sealed)?.erased {
+        return Ok(());
+    }
+    if let Some(Recorded { event: Event::ExtensionRequested { extension_hash, .. }, .. }) =
+        transition.events.first_mut()
+    {
+        *extension_hash = *logged;
+    }
+    if let State::Active(active) = &mut transition.grant.state
+        && let Some(extension) = &mut active.extension
+    {
+        extension.hash = *logged;
+    }
+    Ok(())
+}
+
+/// Compares the first of what a transition says with the entry; the others are owed.
+fn rest_after(entry: &Entry, events: Vec<Recorded>) -> Result<Option<Rest>, Because> {
+    let mut events = VecDeque::from(events);
+    if let Some(first) = events.pop_front() {
+        compare(&entry.event, &first.event)?;
+    }
+    let (actor, decided_at) = (entry.actor.clone(), entry.decided_at());
+    Ok((!events.is_empty()).then_some(Rest { actor, decided_at, events, excused: false }))
+}
+
+/// What became of the mints of a grant.
+#[derive(Debug, Default)]
+struct Mints {
+    /// In the order of their intents, and whether each has come to something.
+    known: VecDeque<(MintId, bool)>,
+    /// Whether there may be intents that nobody told of.
+    resumed: bool,
+}
+
+impl Mints {
+    fn intend(&mut self, mint: MintId) -> Result<(), Because> {
+        if self.known.iter().any(|(known, _)| *known == mint) {
+            return Err(Because::IntendedTwice(mint));
+        }
+        if self.known.len() >= MINTS_MAX {
+            self.known.pop_front();
+        }
+        self.known.push_back((mint, false));
+        Ok(())
+    }
+
+    fn came_to(&mut self, mint: MintId) -> Result<(), Because> {
+        // The newest is asked for most.
+        match self.known.iter_mut().rev().find(|(known, _)| *known == mint) {
+            Some((_, true)) => Err(Because::OutcomeTwice(mint)),
+            Some((_, came)) => {
+                *came = true;
+                Ok(())
+            }
+            None if self.resumed => {
+                self.known.push_back((mint, true));
+                Ok(())
+            }
+            None => Err(Because::NotIntended(mint)),
+        }
+    }
+
+    fn open(&self) -> impl Iterator<Item = MintId> {
+        self.known.iter().filter(|(_, came)| !came).map(|(mint, _)| *mint)
+    }
+}
