@@ -14,6 +14,7 @@ mod relax;
 mod template;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -32,7 +33,7 @@ use template::{Stack, Template};
 pub const TARGET_ACCOUNT: &str = include_str!("../../../deploy/aws/target-account.yaml");
 /// A break-glass role, once per role; [`TARGET_ACCOUNT`] comes first.
 pub const BREAK_GLASS_ROLE: &str = include_str!("../../../deploy/aws/break-glass-role.yaml");
-/// The archive with its writer and its reader.
+/// The archive, its personal parts and the log group, with those who write and read them.
 pub const LOGGING_ACCOUNT: &str = include_str!("../../../deploy/aws/logging-account.yaml");
 /// The broker's own role, which the others trust.
 pub const BROKER: &str = include_str!("../../../deploy/aws/broker.yaml");
@@ -146,9 +147,18 @@ pub async fn deploy(
     let formation = aws_sdk_cloudformation::Client::new(sdk);
     create(&formation, stack, &template, &parameters).await?;
     let (id, outputs) = created(&formation, stack).await?;
-    let stack = Stack::new(stack, &id, physical_ids(&formation, stack).await?, parameters)?;
+    let physical_ids = physical_ids(&formation, stack).await?;
 
     let account = Account::new(sdk);
+    let mut attributes = BTreeMap::new();
+    for role in template.of_kind("AWS::IAM::Role") {
+        // A role whose condition doesn't hold is not there.
+        if let Some(name) = physical_ids.get(role) {
+            let found = account.role_attributes(name).await?;
+            attributes.extend(found.map(|(attribute, value)| (format!("{role}.{attribute}"), value)));
+        }
+    }
+    let stack = Stack::new(stack, &id, physical_ids, parameters)?.with_attributes(attributes);
     for resource in template.resolve(&stack)? {
         account.bring_into_effect(&resource).await?;
     }

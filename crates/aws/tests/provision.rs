@@ -12,6 +12,8 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use aws_config::SdkConfig;
+use aws_sdk_cloudwatchlogs::types::InputLogEvent;
+use aws_sdk_kms::types::SigningAlgorithmSpec;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Tag;
@@ -26,12 +28,21 @@ use crate::stand_in::StandIn;
 
 const EXTERNAL_ID: &str = "an-external-id-of-the-tests";
 const ARCHIVE: &str = "halligan-archive";
+const PERSONAL: &str = "halligan-personal";
 const GRANT: &str = "halligan:grant";
 const INCIDENT: &str = "halligan:incident";
 
 fn parameters(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
+
+/// What the logging account's template can't do without.
+const REQUIRED: [(&str, &str); 4] = [
+    ("BucketName", ARCHIVE),
+    ("PersonalBucketName", PERSONAL),
+    ("BrokerRoleArn", "arn:aws:iam::111111111111:role/halligan-broker"),
+    ("ExternalId", EXTERNAL_ID),
+];
 
 fn role_arn(account: &str, name: &str) -> String {
     format!("arn:aws:iam::{account}:role/{name}")
@@ -373,6 +384,136 @@ async fn the_archive_is_written_once_and_gives_nothing_up() {
     }
 }
 
+#[tokio::test]
+async fn personal_parts_are_the_erasers_to_erase_and_nobody_elses() {
+    let world = World::new().await;
+    let root = world.accounts.root(LOGGING);
+    let writer = s3(&world.session(&Entry::with_external_id(&world.accounts.log_writer)).await);
+    let reader = s3(&world.session(&Entry::with_external_id(&world.accounts.log_reader)).await);
+    let eraser = s3(&world.accounts.sdk(&Entry::of(&world.accounts.log_eraser).enter(&root).await.unwrap()));
+    let admin = s3(&administrator(&world, &root).await);
+    let refused = Entry::of(&world.accounts.log_eraser).enter(&world.broker).await.unwrap_err();
+    assert_eq!(refused, "denied", "the broker erases nothing");
+
+    let key = "personal/000";
+    let put = |s3: &aws_sdk_s3::Client| s3.put_object().bucket(PERSONAL).key(key).body(b"x".to_vec().into());
+    expect! {
+        "the writer": put(&writer).if_none_match("*").send() => "allowed";
+        "the writer again": put(&writer).if_none_match("*").send() => "PreconditionFailed";
+        "the writer reads": writer.get_object().bucket(PERSONAL).key(key).send() => "denied";
+        "the writer deletes": writer.delete_object().bucket(PERSONAL).key(key).send() => "denied explicitly";
+        "the reader reads": reader.get_object().bucket(PERSONAL).key(key).send() => "allowed";
+        "the reader looks at the retention": reader.get_bucket_lifecycle_configuration().bucket(PERSONAL).send() => "allowed";
+        "the reader puts": put(&reader).if_none_match("*").send() => "denied";
+        "the reader deletes": reader.delete_object().bucket(PERSONAL).key(key).send() => "denied explicitly";
+        "an administrator deletes": admin.delete_object().bucket(PERSONAL).key(key).send() => "denied explicitly";
+        "the eraser puts the bundle anew": put(&eraser).send() => "allowed";
+        "the eraser, in the archive": eraser.put_object().bucket(ARCHIVE).key("k").if_none_match("*").send() => "denied";
+        "the eraser reads the archive": eraser.get_object().bucket(ARCHIVE).key("checkpoint").send() => "denied";
+    }
+    let versions = reader.list_object_versions().bucket(PERSONAL).send().await.unwrap();
+    let first = versions.versions().iter().find(|version| version.is_latest() == Some(false)).unwrap();
+    let first = first.version_id().unwrap();
+    expect! {
+        "an administrator deletes what was erased": admin.delete_object().bucket(PERSONAL).key(key).version_id(first).send() => "denied explicitly";
+        "the eraser does": eraser.delete_object().bucket(PERSONAL).key(key).version_id(first).send() => "allowed";
+    }
+    let versions = reader.list_object_versions().bucket(PERSONAL).send().await.unwrap();
+    assert_eq!(versions.versions().len(), 1, "nothing holds it any more");
+}
+
+#[tokio::test]
+async fn the_log_group_takes_events_of_the_writer_alone() {
+    let world = World::new().await;
+    let logs =
+        async |role: &str| aws_sdk_cloudwatchlogs::Client::new(&world.session(&Entry::with_external_id(role)).await);
+    let (writer, reader) = (logs(&world.accounts.log_writer).await, logs(&world.accounts.log_reader).await);
+    let group = world.accounts.log_group.as_str();
+    let event = InputLogEvent::builder().timestamp(1_772_000_000_000).message("x").build().unwrap();
+    let put = |logs: &aws_sdk_cloudwatchlogs::Client, group: &str| {
+        logs.put_log_events().log_group_name(group).log_stream_name("s").log_events(event.clone()).send()
+    };
+    expect! {
+        "a stream": writer.create_log_stream().log_group_name(group).log_stream_name("s").send() => "allowed";
+        "an event": put(&writer, group) => "allowed";
+        "in another group": put(&writer, "other") => "denied";
+        "another group": writer.create_log_group().log_group_name("other").send() => "denied";
+        "the writer reads": writer.get_log_events().log_group_name(group).log_stream_name("s").send() => "denied";
+        "the writer deletes": writer.delete_log_stream().log_group_name(group).log_stream_name("s").send() => "denied";
+        "the writer shortens": writer.put_retention_policy().log_group_name(group).retention_in_days(1).send() => "denied";
+        "the reader writes": put(&reader, group) => "denied";
+    }
+}
+
+#[tokio::test]
+async fn the_key_signs_for_the_signer_alone() {
+    let world = World::new().await;
+    let key = world.accounts.log_key.as_str();
+    assert!(key.starts_with(&format!("arn:aws:kms:us-east-1:{LOGGING}:key/")), "{key}");
+    let signer = world.session(&Entry::with_external_id(&world.accounts.log_signer)).await;
+    let reader = world.session(&Entry::with_external_id(&world.accounts.log_reader)).await;
+    let admin = administrator(&world, &world.accounts.root(LOGGING)).await;
+    let [signer, reader, admin] = [&signer, &reader, &admin].map(aws_sdk_kms::Client::new);
+    let sign = |kms: &aws_sdk_kms::Client| {
+        let algorithm = SigningAlgorithmSpec::Ed25519Sha512;
+        kms.sign().key_id(key).signing_algorithm(algorithm).message(b"x".to_vec().into()).send()
+    };
+    expect! {
+        "the public key": signer.get_public_key().key_id(key).send() => "allowed";
+        "a signature": sign(&signer) => "allowed";
+        "the signer deletes": signer.schedule_key_deletion().key_id(key).send() => "denied";
+        "the reader signs": sign(&reader) => "denied";
+        "an administrator signs": sign(&admin) => "denied";
+        "an administrator looks": admin.describe_key().key_id(key).send() => "allowed";
+    }
+}
+
+#[tokio::test]
+async fn the_revoker_sees_the_trail_and_leaves_it_alone() {
+    let world = World::new().await;
+    let session = world.session(&Entry::with_external_id(&world.accounts.revoker)).await;
+    let trails = aws_sdk_cloudtrail::Client::new(&session);
+    let name = world.accounts.trail.as_str();
+    expect! {
+        "the trails": trails.describe_trails().send() => "allowed";
+        "its status": trails.get_trail_status().name(name).send() => "allowed";
+        "its events": trails.get_event_selectors().trail_name(name).send() => "allowed";
+        "stopping it": trails.stop_logging().name(name).send() => "denied";
+        "deleting it": trails.delete_trail().name(name).send() => "denied";
+        "what it recorded": trails.lookup_events().send() => "denied";
+    }
+    let reader = s3(&world.session(&Entry::with_external_id(&world.accounts.log_reader)).await);
+    let bucket = world.accounts.trail_archive.as_str();
+    expect! {
+        "its bucket's lock": reader.get_object_lock_configuration().bucket(bucket).send() => "allowed";
+        "its bucket's objects": reader.list_objects_v2().bucket(bucket).send() => "denied";
+    }
+}
+
+#[tokio::test]
+async fn what_is_optional_is_left_out() {
+    let stand_in = StandIn::start().await;
+    let accounts = Accounts::planned(&stand_in.url(), &Plan::default());
+    // A trust policy names only what exists.
+    iam(&accounts.root(BROKER_ACCOUNT))
+        .create_role()
+        .role_name("halligan-broker")
+        .assume_role_policy_document("{}")
+        .send()
+        .await
+        .unwrap();
+    let root = accounts.root(LOGGING);
+    let outputs = provision::deploy(&root, "s", LOGGING_ACCOUNT, &parameters(&REQUIRED)).await.unwrap();
+    let outputs: Vec<_> = outputs.keys().map(String::as_str).collect();
+    assert_eq!(outputs, ["BucketName", "LogGroupName", "LogReaderRoleArn", "LogWriterRoleArn", "PersonalBucketName"]);
+    let admin = s3(&root);
+    let lifecycle = admin.get_bucket_lifecycle_configuration().bucket(PERSONAL).send().await.unwrap();
+    assert_eq!(lifecycle.rules()[0].expiration().unwrap().days(), Some(400), "the default");
+    let roles = iam(&root).list_roles().send().await.unwrap();
+    let roles: Vec<_> = roles.roles().iter().map(|role| role.role_name()).collect();
+    assert_eq!(roles, ["halligan-log-reader", "halligan-log-writer"]);
+}
+
 async fn administrator(world: &World, root: &SdkConfig) -> SdkConfig {
     let iam = iam(root);
     iam.create_user().user_name("carol").send().await.unwrap();
@@ -407,11 +548,6 @@ async fn the_broker_may_assume_its_roles_and_nothing_else() {
 async fn what_goes_wrong_is_named() {
     let stand_in = StandIn::start().await;
     let sdk = Accounts::planned(&stand_in.url(), &Plan::default()).root(LOGGING);
-    let archive = [
-        ("BucketName", ARCHIVE),
-        ("BrokerRoleArn", "arn:aws:iam::111111111111:role/halligan-broker"),
-        ("ExternalId", EXTERNAL_ID),
-    ];
     let attempt = async |sdk: &SdkConfig, stack: &str, template: &str, given: &[(&str, &str)]| {
         let error = provision::deploy(sdk, stack, template, &parameters(given)).await.unwrap_err();
         (error_chain(&error), error)
@@ -419,20 +555,20 @@ async fn what_goes_wrong_is_named() {
 
     let mut without_endpoint = sdk.to_builder();
     without_endpoint.set_endpoint_url(None);
-    let (_, error) = attempt(&without_endpoint.build(), "s", LOGGING_ACCOUNT, &archive).await;
+    let (_, error) = attempt(&without_endpoint.build(), "s", LOGGING_ACCOUNT, &REQUIRED).await;
     assert!(matches!(error, ProvisionError::NotAStandIn));
 
-    let (text, _) = attempt(&sdk, "s", LOGGING_ACCOUNT, &[&archive[..], &[("Bucket", "x")]].concat()).await;
+    let (text, _) = attempt(&sdk, "s", LOGGING_ACCOUNT, &[&REQUIRED[..], &[("Bucket", "x")]].concat()).await;
     assert_eq!(text, "parameter `Bucket`: the template has none of this name");
 
-    let (text, _) = attempt(&sdk, "s", LOGGING_ACCOUNT, &archive[..2]).await;
+    let (text, _) = attempt(&sdk, "s", LOGGING_ACCOUNT, &REQUIRED[..3]).await;
     assert_eq!(text, "parameter `ExternalId`: expected a value, it has no default");
 
-    let (text, _) = attempt(&sdk, "s", LOGGING_ACCOUNT, &[&archive[..2], &[("ExternalId", "short")]].concat()).await;
+    let (text, _) = attempt(&sdk, "s", LOGGING_ACCOUNT, &[&REQUIRED[..3], &[("ExternalId", "short")]].concat()).await;
     assert!(text.starts_with("cloudformation:CreateStack failed: ") && text.contains("ExternalId"), "{text}");
 
     let owned = LOGGING_ACCOUNT.replace("BucketOwnerEnforced", "ObjectWriter");
-    let (text, _) = attempt(&sdk, "owned", &owned, &archive).await;
+    let (text, _) = attempt(&sdk, "owned", &owned, &REQUIRED).await;
     assert_eq!(
         text,
         r#"Archive: OwnershipControls is not in effect, expected {"Rules":[{"ObjectOwnership":"ObjectWriter"}]}, found {"Rules":[{"ObjectOwnership":"BucketOwnerEnforced"}]}"#
@@ -440,7 +576,13 @@ async fn what_goes_wrong_is_named() {
 
     let encrypted = LOGGING_ACCOUNT
         .replace("      ObjectLockEnabled: true", "      ObjectLockEnabled: true\n      BucketEncryption: {}");
-    let other = [("BucketName", "another"), archive[1], archive[2]];
+    let other = [
+        ("BucketName", "another"),
+        ("PersonalBucketName", "more"),
+        ("LogGroupName", "third"),
+        REQUIRED[2],
+        REQUIRED[3],
+    ];
     let (text, _) = attempt(&sdk, "encrypted", &encrypted, &other).await;
     assert!(text.contains("BucketEncryption"), "{text}");
 }

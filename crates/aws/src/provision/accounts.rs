@@ -8,7 +8,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials as SdkCredentials, SharedCredentialsProvider};
 use secrecy::ExposeSecret as _;
 
-use super::{BREAK_GLASS_ROLE, BROKER, LOGGING_ACCOUNT, ProvisionError, TARGET_ACCOUNT, deploy};
+use super::{BREAK_GLASS_ROLE, BROKER, LOGGING_ACCOUNT, ProvisionError, TARGET_ACCOUNT, deploy, trail};
 use crate::client::StaticCredentials;
 
 /// Where the broker's own role is.
@@ -59,16 +59,31 @@ pub struct Accounts {
     pub external_id: String,
     /// The archive's bucket.
     pub archive: String,
-    /// Who puts into it.
+    /// The bucket of the personal parts.
+    pub personal_archive: String,
+    /// The log group that entries are streamed to.
+    pub log_group: String,
+    /// Who puts into all three.
     pub log_writer: String,
-    /// Who reads it.
+    /// Who reads the buckets.
     pub log_reader: String,
+    /// Who erases personal parts; the logging account's root may become this role.
+    pub log_eraser: String,
+    /// Who signs with the key.
+    pub log_signer: String,
+    /// The ARN of the key in KMS; empty before it is made.
+    pub log_key: String,
+    /// The name of the trail that records the target account.
+    pub trail: String,
+    /// The bucket of the logging account that it delivers to.
+    pub trail_archive: String,
     endpoint_url: String,
     region: String,
 }
 
 /// Deploys the broker's account, a target account with its break-glass roles and
-/// a logging account to the stand-in at `endpoint_url`.
+/// a logging account to the stand-in at `endpoint_url`, and a trail as an
+/// organization has one.
 ///
 /// # Errors
 /// As [`deploy`].
@@ -76,8 +91,9 @@ pub async fn stand_in(endpoint_url: &str, plan: &Plan) -> Result<Accounts, Provi
     let accounts = Accounts::planned(endpoint_url, plan);
     // The others trust this one, and a trust policy may only name what exists.
     accounts.deploy_broker().await?;
-    futures::try_join!(accounts.deploy_target(plan), accounts.deploy_logging())?;
-    Ok(accounts)
+    let ((), log_key) = futures::try_join!(accounts.deploy_target(plan), accounts.deploy_logging())?;
+    trail::record(&accounts).await?;
+    Ok(Accounts { log_key, ..accounts })
 }
 
 impl Accounts {
@@ -91,8 +107,15 @@ impl Accounts {
             revoker: arn(TARGET_ACCOUNT_ID, "halligan-revoker"),
             external_id: plan.external_id.clone(),
             archive: "halligan-archive".to_owned(),
+            personal_archive: "halligan-personal".to_owned(),
+            log_group: "halligan".to_owned(),
             log_writer: arn(LOGGING_ACCOUNT_ID, "halligan-log-writer"),
             log_reader: arn(LOGGING_ACCOUNT_ID, "halligan-log-reader"),
+            log_eraser: arn(LOGGING_ACCOUNT_ID, "halligan-log-eraser"),
+            log_signer: arn(LOGGING_ACCOUNT_ID, "halligan-log-signer"),
+            log_key: String::new(),
+            trail: "org-trail".to_owned(),
+            trail_archive: "org-trail".to_owned(),
             endpoint_url: endpoint_url.to_owned(),
             region: plan.region.clone(),
         }
@@ -105,9 +128,10 @@ impl Accounts {
             ("RevokerRoleArns", self.revoker.clone()),
             ("LogWriterRoleArns", self.log_writer.clone()),
             ("LogReaderRoleArns", self.log_reader.clone()),
+            ("LogSignerRoleArns", self.log_signer.clone()),
             ("TrustedPrincipalArn", root),
         ];
-        self.deploy(BROKER_ACCOUNT_ID, "halligan-broker", BROKER, named(parameters)).await
+        self.deploy(BROKER_ACCOUNT_ID, "halligan-broker", BROKER, named(parameters)).await.map(drop)
     }
 
     async fn deploy_target(&self, plan: &Plan) -> Result<(), ProvisionError> {
@@ -117,16 +141,26 @@ impl Accounts {
         let roles = plan.roles.iter().map(async |name| {
             let mut parameters = self.trust();
             parameters.insert("RoleName".to_owned(), name.clone());
-            self.deploy(TARGET_ACCOUNT_ID, name, BREAK_GLASS_ROLE, parameters).await
+            self.deploy(TARGET_ACCOUNT_ID, name, BREAK_GLASS_ROLE, parameters).await.map(drop)
         });
         futures::future::try_join_all(roles).await.map(drop)
     }
 
-    async fn deploy_logging(&self) -> Result<(), ProvisionError> {
+    /// The ARN of the log's key.
+    async fn deploy_logging(&self) -> Result<String, ProvisionError> {
         let mut parameters = self.trust();
-        // What is written can't be deleted before: no longer than a try needs.
-        parameters.extend(named([("BucketName", self.archive.clone()), ("RetentionDays", "1".to_owned())]));
-        self.deploy(LOGGING_ACCOUNT_ID, "halligan-log", LOGGING_ACCOUNT, parameters).await
+        parameters.extend(named([
+            ("BucketName", self.archive.clone()),
+            // What is written can't be deleted before: no longer than a try needs.
+            ("RetentionDays", "1".to_owned()),
+            ("PersonalBucketName", self.personal_archive.clone()),
+            ("LogGroupName", self.log_group.clone()),
+            ("EraserPrincipalArn", format!("arn:aws:iam::{LOGGING_ACCOUNT_ID}:root")),
+            ("SigningKey", "true".to_owned()),
+            ("TrailBucketName", self.trail_archive.clone()),
+        ]));
+        let outputs = self.deploy(LOGGING_ACCOUNT_ID, "halligan-log", LOGGING_ACCOUNT, parameters).await?;
+        Ok(outputs.get("LogKeyArn").cloned().unwrap_or_default())
     }
 
     async fn deploy(
@@ -135,8 +169,8 @@ impl Accounts {
         stack: &str,
         template: &str,
         parameters: BTreeMap<String, String>,
-    ) -> Result<(), ProvisionError> {
-        deploy(&self.root(account), stack, template, &parameters).await.map(drop)
+    ) -> Result<BTreeMap<String, String>, ProvisionError> {
+        deploy(&self.root(account), stack, template, &parameters).await
     }
 
     fn trust(&self) -> BTreeMap<String, String> {

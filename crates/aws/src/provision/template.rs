@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::ProvisionError;
 
-/// What a resource may have beside its properties: neither changes what is made.
-const ATTRIBUTES: [&str; 4] = ["Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy"];
+/// What a resource may have beside its properties. The policies change nothing of what is made.
+const ATTRIBUTES: [&str; 5] = ["Type", "Properties", "Condition", "DeletionPolicy", "UpdateReplacePolicy"];
 
 /// A parsed template.
 pub(super) struct Template(Map<String, Value>);
@@ -20,6 +20,7 @@ pub(super) struct Stack {
     region: String,
     account: String,
     physical_ids: BTreeMap<String, String>,
+    attributes: BTreeMap<String, String>,
     parameters: BTreeMap<String, String>,
 }
 
@@ -60,8 +61,15 @@ impl Stack {
             region: region.to_owned(),
             account: account.to_owned(),
             physical_ids,
+            attributes: BTreeMap::new(),
             parameters,
         })
+    }
+
+    /// What `Fn::GetAtt` may ask for, as `Resource.Attribute`.
+    #[must_use]
+    pub(super) fn with_attributes(self, attributes: BTreeMap<String, String>) -> Self {
+        Self { attributes, ..self }
     }
 
     fn reference(&self, name: &str) -> Option<&str> {
@@ -70,7 +78,10 @@ impl Stack {
             "AWS::Partition" => Some(&self.partition),
             "AWS::Region" => Some(&self.region),
             "AWS::StackName" => Some(&self.name),
-            _ => self.parameters.get(name).or_else(|| self.physical_ids.get(name)).map(String::as_str),
+            _ => [&self.parameters, &self.physical_ids, &self.attributes]
+                .iter()
+                .find_map(|known| known.get(name))
+                .map(String::as_str),
         }
     }
 }
@@ -119,31 +130,43 @@ impl Template {
             .collect()
     }
 
+    /// The logical ids of the resources of this type.
+    pub(super) fn of_kind(&self, kind: &str) -> impl Iterator<Item = &String> {
+        self.section("Resources")
+            .filter(move |(_, resource)| resource.get("Type").and_then(Value::as_str) == Some(kind))
+            .map(|(name, _)| name)
+    }
+
     /// The resources as they should be in `stack`.
     pub(super) fn resolve(&self, stack: &Stack) -> Result<Vec<Resource>, ProvisionError> {
         self.section("Resources")
-            .map(|(name, resource)| {
-                let attributes = resource.as_object().into_iter().flat_map(Map::keys);
-                if let Some(other) = attributes.into_iter().find(|&key| !ATTRIBUTES.contains(&key.as_str())) {
-                    return Err(error(name, format!("`{other}` is not understood here")));
-                }
-                let kind = resource.get("Type").and_then(Value::as_str);
-                let properties = resource.get("Properties").cloned().unwrap_or_default();
-                let Some(Value::Object(properties)) = self.value(&properties, name, stack)? else {
-                    return Err(error(name, "expected Properties to be an object"));
-                };
-                Ok(Resource {
-                    name: name.clone(),
-                    kind: kind.ok_or_else(|| error(name, "expected a Type"))?.to_owned(),
-                    physical_id: stack
-                        .physical_ids
-                        .get(name)
-                        .ok_or_else(|| error(name, "the deployed stack has no such resource"))?
-                        .clone(),
-                    properties,
-                })
-            })
+            .filter_map(|(name, resource)| self.resource(name, resource, stack).transpose())
             .collect()
+    }
+
+    /// None if its condition doesn't hold.
+    fn resource(&self, name: &str, resource: &Value, stack: &Stack) -> Result<Option<Resource>, ProvisionError> {
+        let attributes = resource.as_object().into_iter().flat_map(Map::keys);
+        if let Some(other) = attributes.into_iter().find(|&key| !ATTRIBUTES.contains(&key.as_str())) {
+            return Err(error(name, format!("`{other}` is not understood here")));
+        }
+        let field = |field: &str| resource.get(field).and_then(Value::as_str);
+        if let Some(condition) = field("Condition")
+            && !self.condition(condition, name, stack)?
+        {
+            return Ok(None);
+        }
+        let properties = resource.get("Properties").cloned().unwrap_or_default();
+        let Some(Value::Object(properties)) = self.value(&properties, name, stack)? else {
+            return Err(error(name, "expected Properties to be an object"));
+        };
+        let deployed = stack.physical_ids.get(name);
+        Ok(Some(Resource {
+            name: name.to_owned(),
+            kind: field("Type").ok_or_else(|| error(name, "expected a Type"))?.to_owned(),
+            physical_id: deployed.ok_or_else(|| error(name, "the deployed stack has no such resource"))?.clone(),
+            properties,
+        }))
     }
 
     /// None is `AWS::NoValue`: the key or the item isn't there at all.
@@ -187,15 +210,20 @@ impl Template {
                 Some(Value::String(text)) => Ok(Some(text.split(delimiter.as_str()).collect())),
                 _ => Err(error(at, "expected a delimiter and a string")),
             },
+            ("Fn::GetAtt", _, Some([Value::String(of), Value::String(attribute)])) => {
+                Ok(Some(reference(&format!("{of}.{attribute}"), at, stack)?.into()))
+            }
             ("Fn::If", _, Some([Value::String(condition), yes, no])) => {
-                let holds = self
-                    .section("Conditions")
-                    .find(|&(name, _)| name == condition)
-                    .ok_or_else(|| error(at, format!("there is no condition `{condition}`")))?;
-                self.value(if self.holds(holds.1, at, stack)? { yes } else { no }, at, stack)
+                self.value(if self.condition(condition, at, stack)? { yes } else { no }, at, stack)
             }
             _ => Err(error(at, "not understood here in this form")),
         }
+    }
+
+    fn condition(&self, name: &str, at: &str, stack: &Stack) -> Result<bool, ProvisionError> {
+        let known = self.section("Conditions").find(|&(known, _)| known == name);
+        let (_, condition) = known.ok_or_else(|| error(at, format!("there is no condition `{name}`")))?;
+        self.holds(condition, at, stack)
     }
 
     fn holds(&self, condition: &Value, at: &str, stack: &Stack) -> Result<bool, ProvisionError> {

@@ -17,6 +17,10 @@ const TARGET: &str = "222222222222";
 const ROLE: &str = "arn:aws:iam::222222222222:role/halligan-break-glass";
 const REVOKER: &str = "arn:aws:iam::222222222222:role/halligan-revoker";
 const BOUNDARY: &str = "arn:aws:iam::222222222222:policy/halligan-boundary";
+const LOGGING: &str = "333333333333";
+const SIGNER: &str = "arn:aws:iam::333333333333:role/halligan-log-signer";
+const ERASER_ID: &str = "AROAERASERERASERERASE";
+const KEY_ID: &str = "01234567-89ab-cdef-0123-456789abcdef";
 const EXTERNAL_ID: &str = "an-external-id-of-the-tests";
 const TAG: &str = "aws:RequestTag/halligan:grant";
 
@@ -37,11 +41,18 @@ fn resources(template: &str, account: &str, given: &[(&str, &str)]) -> BTreeMap<
         ("Boundary", BOUNDARY),
         ("BreakGlassRole", "halligan-break-glass"),
         ("Broker", "halligan-broker"),
+        ("Eraser", "halligan-log-eraser"),
+        ("EventLog", "halligan"),
+        ("LogKey", KEY_ID),
         ("LogReader", "halligan-log-reader"),
+        ("LogSigner", "halligan-log-signer"),
         ("LogWriter", "halligan-log-writer"),
+        ("PersonalArchive", "personal"),
+        ("PersonalArchivePolicy", "personal-policy"),
         ("Revoker", "halligan-revoker"),
     ]);
-    let stack = Stack::new("s", &arn, physical, parameters).unwrap();
+    let attributes = own(&[("Eraser.RoleId", ERASER_ID), ("LogSigner.Arn", SIGNER)]);
+    let stack = Stack::new("s", &arn, physical, parameters).unwrap().with_attributes(attributes);
     let resolved = template.resolve(&stack).unwrap();
     resolved.into_iter().map(|resource| (resource.name, Value::Object(resource.properties))).collect()
 }
@@ -104,6 +115,8 @@ fn only_what_a_stand_in_cannot_evaluate_is_left_out() {
     BreakGlassRole: BrokerWithGrant: sts:TransitiveTagKeys
     ArchivePolicy: TlsOnly: aws:SecureTransport
     ArchivePolicy: WriteOnce: s3:if-none-match
+    PersonalArchivePolicy: TlsOnly: aws:SecureTransport
+    PersonalArchivePolicy: WriteOnce: s3:if-none-match
     ");
 }
 
@@ -177,27 +190,199 @@ fn the_revoker_writes_only_to_roles_that_carry_the_boundary() {
 }
 
 #[test]
-fn the_archive_is_written_once_and_over_tls() {
+fn the_revoker_sees_trails_and_touches_none() {
     let mut judge = Judge::start();
-    let archive = resources(LOGGING_ACCOUNT, "333333333333", &trusting(&[("BucketName", "archive")]));
-    let policies = json!({
-        "identity": [inline(&archive["LogWriter"])],
-        "resource": archive["ArchivePolicy"]["PolicyDocument"],
-    });
-    let mut put = |key: &str, context: Value| {
-        let resource = json!({"resource": format!("arn:aws:s3:::archive/{key}"), "accountId": "333333333333"});
-        let session = "arn:aws:sts::333333333333:assumed-role/halligan-log-writer/w";
-        judge.ask(
-            json!({"principal": session, "action": "s3:PutObject", "resource": resource, "context": context}),
-            &policies,
-        )
-    };
-    let (tls, http) = (json!({"aws:SecureTransport": "true"}), json!({"aws:SecureTransport": "false"}));
-    let once = json!({"aws:SecureTransport": "true", "s3:if-none-match": "*"});
-    assert_eq!(put("tile/0/000", once), "allowed");
-    assert_eq!(put("tile/0/000", tls.clone()), "explicitDeny", "not only if absent");
-    assert_eq!(put("checkpoint", tls), "allowed");
-    assert_eq!(put("checkpoint", http), "explicitDeny");
+    let policy = inline(&resources(TARGET_ACCOUNT, TARGET, &trusting(&[]))["Revoker"]);
+    let trail = "arn:aws:cloudtrail:eu-central-1:222222222222:trail/t";
+    // An organization's trail has an ARN of the account that manages it; CloudTrail shows it to the members.
+    let of_the_organization = "arn:aws:cloudtrail:eu-central-1:444444444444:trail/t";
+    for (action, resource, decision) in [
+        ("cloudtrail:DescribeTrails", "*", "allowed"),
+        ("cloudtrail:GetTrailStatus", trail, "allowed"),
+        ("cloudtrail:GetEventSelectors", trail, "allowed"),
+        ("cloudtrail:GetTrailStatus", of_the_organization, "allowed"),
+        ("cloudtrail:StopLogging", trail, "implicitDeny"),
+        ("cloudtrail:UpdateTrail", trail, "implicitDeny"),
+        ("cloudtrail:PutEventSelectors", trail, "implicitDeny"),
+        ("cloudtrail:DeleteTrail", trail, "implicitDeny"),
+        ("cloudtrail:LookupEvents", "*", "implicitDeny"),
+    ] {
+        let session = "arn:aws:sts::222222222222:assumed-role/halligan-revoker/r";
+        let shown = json!({"resource": resource, "accountId": TARGET});
+        let request = json!({"principal": session, "action": action, "resource": shown});
+        assert_eq!(judge.ask(request, &json!({"identity": [policy]})), decision, "{action} {resource}");
+    }
+}
+
+/// The logging account's documents before the judge.
+struct Logging {
+    judge: Judge,
+    all: BTreeMap<String, Value>,
+}
+
+impl Logging {
+    fn new(more: &[(&'static str, &'static str)]) -> Self {
+        let given = trusting(&[&[("BucketName", "archive"), ("PersonalBucketName", "personal")], more].concat());
+        Self { judge: Judge::start(), all: resources(LOGGING_ACCOUNT, LOGGING, &given) }
+    }
+
+    /// What becomes of a call over TLS: `who` is a role of the template or `Administrator`,
+    /// `resource` an ARN without what begins every ARN.
+    fn call(&mut self, who: &str, action: &str, resource: &str, more: Value) -> String {
+        let administrator = json!({"Version": "2012-10-17",
+            "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}});
+        let (name, id) = match who {
+            "LogWriter" => ("halligan-log-writer", "AROAWRITER"),
+            "LogReader" => ("halligan-log-reader", "AROAREADER"),
+            "Eraser" => ("halligan-log-eraser", ERASER_ID),
+            // The name of the eraser, made anew by somebody who may.
+            "Impostor" => ("halligan-log-eraser", "AROAIMPOSTOR"),
+            _ => ("administrator", "AROAADMINISTRATOR"),
+        };
+        let identity = if who == "Impostor" { inline(&self.all["Eraser"]) } else { self.identity(who, administrator) };
+        let policy = ["archive", "personal"].iter().zip(["ArchivePolicy", "PersonalArchivePolicy"]);
+        let policy = policy
+            .filter(|(bucket, _)| resource.starts_with(&format!("s3:::{bucket}")))
+            .map(|(_, name)| self.all[name]["PolicyDocument"].clone())
+            .next();
+        let mut context = json!({"aws:SecureTransport": "true", "aws:userid": format!("{id}:s")});
+        context.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = json!({
+            "principal": format!("arn:aws:sts::{LOGGING}:assumed-role/{name}/s"),
+            "action": action,
+            "resource": {"resource": format!("arn:aws:{resource}"), "accountId": LOGGING},
+            "context": context,
+        });
+        self.judge.ask(request, &json!({"identity": [identity], "resource": policy}))
+    }
+
+    fn identity(&self, who: &str, otherwise: Value) -> Value {
+        self.all.get(who).map_or(otherwise, inline)
+    }
+}
+
+#[test]
+fn both_buckets_are_written_once_and_over_tls() {
+    let mut logging = Logging::new(&[("EraserPrincipalArn", "arn:aws:iam::333333333333:role/privacy")]);
+    let (plain, once) = (json!({}), json!({"s3:if-none-match": "*"}));
+    let http = json!({"aws:SecureTransport": "false", "s3:if-none-match": "*"});
+    for (who, object, context, decision) in [
+        ("LogWriter", "s3:::archive/tile/0/000", &once, "allowed"),
+        ("LogWriter", "s3:::archive/tile/0/000", &plain, "explicitDeny"),
+        ("LogWriter", "s3:::archive/checkpoint", &plain, "allowed"),
+        ("LogWriter", "s3:::archive/checkpoint", &http, "explicitDeny"),
+        ("LogWriter", "s3:::personal/personal/000", &once, "allowed"),
+        ("LogWriter", "s3:::personal/personal/000", &plain, "explicitDeny"),
+        ("LogWriter", "s3:::personal/personal/000", &http, "explicitDeny"),
+        ("LogWriter", "s3:::personal/checkpoint", &plain, "explicitDeny"),
+        ("LogWriter", "s3:::elsewhere/x", &once, "implicitDeny"),
+        ("Administrator", "s3:::archive/tile/0/000", &plain, "explicitDeny"),
+        ("Administrator", "s3:::personal/personal/000", &plain, "explicitDeny"),
+        ("Eraser", "s3:::personal/personal/000", &plain, "allowed"),
+        ("Eraser", "s3:::personal/personal/000", &http, "explicitDeny"),
+        ("Impostor", "s3:::personal/personal/000", &plain, "explicitDeny"),
+        ("Eraser", "s3:::archive/tile/0/000", &once, "implicitDeny"),
+        ("LogReader", "s3:::archive/tile/0/000", &once, "implicitDeny"),
+        ("LogReader", "s3:::personal/personal/000", &once, "implicitDeny"),
+    ] {
+        let decided = logging.call(who, "s3:PutObject", object, context.clone());
+        assert_eq!(decided, decision, "{who} puts {object} with {context}");
+    }
+}
+
+#[test]
+fn nobody_gives_up_what_was_written_but_the_eraser_personal_parts() {
+    let erasers: &[(&str, &str)] = &[("EraserPrincipalArn", "arn:aws:iam::333333333333:role/privacy")];
+    let (mut without, mut with) = (Logging::new(&[]), Logging::new(erasers));
+    for (who, what, decision) in [
+        ("LogWriter", "archive/tile/0/000", "explicitDeny"),
+        ("LogWriter", "personal/personal/000", "explicitDeny"),
+        ("LogReader", "archive/tile/0/000", "explicitDeny"),
+        ("LogReader", "personal/personal/000", "explicitDeny"),
+        ("Administrator", "archive/checkpoint", "explicitDeny"),
+        ("Administrator", "personal/personal/000", "explicitDeny"),
+        ("Eraser", "archive/tile/0/000", "explicitDeny"),
+        ("Impostor", "personal/personal/000", "explicitDeny"),
+        ("Eraser", "personal/personal/000", "allowed"),
+    ] {
+        for action in ["s3:DeleteObject", "s3:DeleteObjectVersion"] {
+            let object = format!("s3:::{what}");
+            assert_eq!(with.call(who, action, &object, json!({})), decision, "{who} {action} {what}");
+            if !matches!(who, "Eraser" | "Impostor") {
+                assert_eq!(without.call(who, action, &object, json!({})), decision, "no eraser: {who} {action} {what}");
+            }
+        }
+    }
+    for action in ["s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:BypassGovernanceRetention"] {
+        for who in ["LogWriter", "LogReader", "Eraser"] {
+            let decided = with.call(who, action, "s3:::archive/tile/0/000", json!({}));
+            assert_eq!(decided, "implicitDeny", "{who} {action}");
+        }
+    }
+    assert!(!without.all.contains_key("Eraser"), "nobody was named, so there is none");
+}
+
+#[test]
+fn the_writer_only_writes_and_the_reader_only_reads() {
+    let mut logging = Logging::new(&[("TrailBucketName", "trail")]);
+    let stream = "logs:eu-central-1:333333333333:log-group:halligan:log-stream:s";
+    let group = "logs:eu-central-1:333333333333:log-group:halligan:*";
+    let other = "logs:eu-central-1:333333333333:log-group:other:log-stream:s";
+    for (action, resource, writer, reader) in [
+        ("s3:GetObject", "s3:::archive/checkpoint", "implicitDeny", "allowed"),
+        ("s3:GetObjectVersion", "s3:::archive/checkpoint", "implicitDeny", "allowed"),
+        ("s3:GetObjectRetention", "s3:::archive/checkpoint", "implicitDeny", "allowed"),
+        ("s3:GetObject", "s3:::personal/personal/000", "implicitDeny", "allowed"),
+        ("s3:GetObjectVersion", "s3:::personal/personal/000", "implicitDeny", "allowed"),
+        ("s3:ListBucket", "s3:::archive", "implicitDeny", "allowed"),
+        ("s3:ListBucketVersions", "s3:::personal", "implicitDeny", "allowed"),
+        ("s3:GetBucketObjectLockConfiguration", "s3:::archive", "implicitDeny", "allowed"),
+        ("s3:GetLifecycleConfiguration", "s3:::personal", "implicitDeny", "allowed"),
+        ("s3:GetBucketObjectLockConfiguration", "s3:::trail", "implicitDeny", "allowed"),
+        ("s3:ListBucket", "s3:::trail", "implicitDeny", "implicitDeny"),
+        ("s3:GetObject", "s3:::trail/AWSLogs/x", "implicitDeny", "implicitDeny"),
+        ("s3:GetBucketObjectLockConfiguration", "s3:::elsewhere", "implicitDeny", "implicitDeny"),
+        ("s3:PutBucketObjectLockConfiguration", "s3:::archive", "implicitDeny", "implicitDeny"),
+        ("s3:PutLifecycleConfiguration", "s3:::personal", "implicitDeny", "implicitDeny"),
+        ("s3:PutBucketVersioning", "s3:::personal", "implicitDeny", "implicitDeny"),
+        ("s3:PutBucketPolicy", "s3:::archive", "implicitDeny", "implicitDeny"),
+        ("logs:PutLogEvents", stream, "allowed", "implicitDeny"),
+        ("logs:CreateLogStream", group, "allowed", "implicitDeny"),
+        ("logs:PutLogEvents", other, "implicitDeny", "implicitDeny"),
+        ("logs:GetLogEvents", stream, "implicitDeny", "implicitDeny"),
+        ("logs:DeleteLogStream", stream, "implicitDeny", "implicitDeny"),
+        ("logs:DeleteLogGroup", group, "implicitDeny", "implicitDeny"),
+        ("logs:PutRetentionPolicy", group, "implicitDeny", "implicitDeny"),
+    ] {
+        assert_eq!(logging.call("LogWriter", action, resource, json!({})), writer, "the writer, {action} {resource}");
+        assert_eq!(logging.call("LogReader", action, resource, json!({})), reader, "the reader, {action} {resource}");
+    }
+}
+
+#[test]
+fn nobody_but_the_signer_signs() {
+    let mut judge = Judge::start();
+    let given = trusting(&[("BucketName", "archive"), ("PersonalBucketName", "personal"), ("SigningKey", "true")]);
+    let all = resources(LOGGING_ACCOUNT, LOGGING, &given);
+    let everything = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}});
+    let key = format!("arn:aws:kms:eu-central-1:{LOGGING}:key/{KEY_ID}");
+    for (who, action, decision) in [
+        ("halligan-log-signer", "kms:Sign", "allowed"),
+        ("halligan-log-signer", "kms:GetPublicKey", "allowed"),
+        ("halligan-log-signer", "kms:PutKeyPolicy", "implicitDeny"),
+        ("halligan-log-signer", "kms:ScheduleKeyDeletion", "implicitDeny"),
+        ("administrator", "kms:Sign", "implicitDeny"),
+        ("administrator", "kms:CreateGrant", "implicitDeny"),
+        ("administrator", "kms:GetPublicKey", "allowed"),
+        ("administrator", "kms:DisableKey", "allowed"),
+    ] {
+        let principal = format!("arn:aws:sts::{LOGGING}:assumed-role/{who}/s");
+        let identity = if who == "administrator" { vec![everything.clone()] } else { vec![] };
+        let request = json!({"principal": principal, "action": action, "resource": key});
+        let policies = json!({"identity": identity, "resource": all["LogKey"]["KeyPolicy"]});
+        assert_eq!(judge.ask(request, &policies), decision, "{who} {action}");
+    }
+    assert_eq!(all["LogSigner"].get("Policies"), None, "nothing else");
 }
 
 #[test]
@@ -276,8 +461,14 @@ fn a_template_that_asks_for_more_than_is_understood_is_refused() {
         ),
         (
             "an unknown attribute",
-            "Resources: {A: {Type: T, Condition: C}}",
-            "template, A: `Condition` is not understood here",
+            "Resources: {A: {Type: T, DependsOn: B}}",
+            "template, A: `DependsOn` is not understood here",
+        ),
+        ("an unknown condition", "Resources: {A: {Type: T, Condition: C}}", "template, A: there is no condition `C`"),
+        (
+            "an unknown return value",
+            "Resources: {A: {Type: T, Properties: {P: {'Fn::GetAtt': [B, Arn]}}}}",
+            "template, A.P.Fn::GetAtt: there is nothing named `B.Arn`",
         ),
     ] {
         let stack = || Stack::new("s", "arn:aws:cloudformation:r:1:stack/s/1", BTreeMap::new(), BTreeMap::new());
