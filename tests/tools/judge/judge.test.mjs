@@ -117,6 +117,46 @@ for (const [name, context, expected, principal] of [
   })
 }
 
+const BUCKET = { resource: 'arn:aws:s3:::archive/k', accountId: '111122223333' }
+const KEPT = policy(
+  statement('Deny', { Null: { 's3:if-none-match': 'true' } }, { Principal: '*', Action: 's3:PutObject', Resource: BUCKET.resource }),
+  statement('Deny', { StringNotLike: { 'aws:userid': 'AROAERASER:*' } }, { Principal: '*', Action: 's3:DeleteObject', Resource: BUCKET.resource })
+)
+const by = (id) => ({ 'aws:userid': id })
+
+for (const [name, action, context, expected] of [
+  ['bucket policy: only if absent', 's3:PutObject', { 's3:if-none-match': '*' }, 'allowed'],
+  ['bucket policy: whatever is there', 's3:PutObject', {}, 'explicitDeny'],
+  ['bucket policy: the role it names by id', 's3:DeleteObject', by('AROAERASER:s'), 'allowed'],
+  ['bucket policy: another role', 's3:DeleteObject', by('AROAOTHER:s'), 'explicitDeny'],
+  ['bucket policy: an id that only begins alike', 's3:DeleteObject', by('AROAERASER2:s'), 'explicitDeny'],
+  ['bucket policy: nobody in particular', 's3:DeleteObject', {}, 'explicitDeny']
+]) {
+  test(name, async () => {
+    const answer = await decide({ identity: [ALLOW], resource: KEPT }, context, { action, resource: BUCKET })
+    assert.equal(answer.decision, expected, JSON.stringify(answer.detail))
+  })
+}
+
+const KEY = 'arn:aws:kms:eu-central-1:111122223333:key/01234567-89ab-cdef-0123-456789abcdef'
+const KEY_POLICY = policy(
+  { Effect: 'Allow', Principal: { AWS: 'arn:aws:iam::111122223333:root' }, Action: 'kms:DescribeKey', Resource: '*' },
+  { Effect: 'Allow', Principal: { AWS: ROLE }, Action: 'kms:Sign', Resource: '*' }
+)
+const OTHER = SESSION.replace('break-glass', 'other')
+
+for (const [name, identity, action, principal, expected] of [
+  ['key policy: who it names needs no policy', [], 'kms:Sign', SESSION, 'allowed'],
+  ['key policy: it withholds what IAM allows', [ALLOW], 'kms:Sign', OTHER, 'implicitDeny'],
+  ['key policy: it leaves it to IAM', [ALLOW], 'kms:DescribeKey', OTHER, 'allowed'],
+  ['key policy: and IAM says nothing', [], 'kms:DescribeKey', OTHER, 'implicitDeny']
+]) {
+  test(name, async () => {
+    const answer = await decide({ identity, resource: KEY_POLICY }, {}, { action, principal, resource: KEY })
+    assert.equal(answer.decision, expected, JSON.stringify(answer.detail))
+  })
+}
+
 for (const [name, document, message] of [
   ['no JSON', '{"Version":', /not JSON/],
   ['a key twice', '{"Version":"2012-10-17","Statement":{"Effect":"Deny","Effect":"Allow","Action":"*","Resource":"*"}}', /stands twice/],
