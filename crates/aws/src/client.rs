@@ -10,9 +10,10 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials as SdkCredentials, SharedCredentialsProvider};
 use halligan_core::id::DeploymentId;
-use halligan_engine::ports::{Clock, Credentials, SecretText};
+use halligan_engine::ports::{Clock, Credentials, SecretText, SignError};
 use secrecy::ExposeSecret;
 
+use crate::archive::{ArchiveSettings, ReaderSettings, S3Archive, S3Reader};
 use crate::assume::Assumer;
 use crate::console::{Federation, FederationError};
 use crate::mint::StsMinter;
@@ -21,6 +22,7 @@ use crate::offset::AwsClock;
 use crate::partition::Partition;
 use crate::probe::StsProbes;
 use crate::revoker::Revoker;
+use crate::signer::{KmsSettings, KmsSigner};
 
 /// How to reach AWS.
 #[derive(Debug, Clone)]
@@ -140,6 +142,26 @@ impl Aws {
     #[must_use]
     pub fn role_policies(&self, deployment: &DeploymentId) -> Revoker {
         Revoker::new(self.clone(), self.assumer(), deployment)
+    }
+
+    /// The log in S3: written by one role, read by another.
+    #[must_use]
+    pub fn archive(&self, deployment: &DeploymentId, settings: ArchiveSettings) -> S3Archive {
+        S3Archive::new(self.clone(), self.assumer(), deployment, settings)
+    }
+
+    /// The log in S3, to be read alone.
+    #[must_use]
+    pub fn log_reader(&self, deployment: &DeploymentId, settings: ReaderSettings) -> S3Reader {
+        S3Reader::new(self.clone(), self.assumer(), deployment, settings)
+    }
+
+    /// The log's key in KMS; its public half is fetched.
+    ///
+    /// # Errors
+    /// It can't be read, or is no Ed25519 key that signs.
+    pub async fn kms_signer(&self, deployment: &DeploymentId, settings: KmsSettings) -> Result<KmsSigner, SignError> {
+        KmsSigner::open(self.clone(), self.assumer(), deployment, settings).await
     }
 
     /// Probe sessions.

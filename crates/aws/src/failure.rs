@@ -30,14 +30,16 @@ pub(crate) struct Failure {
 }
 
 /// Codes of refusals that pass: throttling, our own credentials being renewed
-/// late, and IAM's way of saying that somebody else is writing.
-const PASSING: [&str; 17] = [
+/// late, and the ways of IAM and S3 of saying that somebody else is writing.
+const PASSING: [&str; 19] = [
     "BandwidthLimitExceeded",
     "ConcurrentModification",
+    "ConditionalRequestConflict",
     "EntityTemporarilyUnmodifiable",
     "ExpiredToken",
     "ExpiredTokenException",
     "InternalFailure",
+    "OperationAborted",
     "PriorRequestNotComplete",
     "RequestLimitExceeded",
     "RequestThrottled",

@@ -4,6 +4,7 @@
 
 pub mod provision;
 
+mod archive;
 mod assume;
 mod client;
 mod console;
@@ -14,12 +15,17 @@ mod offset;
 mod partition;
 mod probe;
 mod revoker;
+mod session;
+mod signer;
 mod visitor;
 
+pub use archive::{ArchiveSettings, ReaderSettings, S3Archive, S3Reader};
 pub use client::{Aws, Limits, Settings, StaticCredentials};
 pub use console::{Federation, FederationError};
 pub use mint::StsMinter;
 pub use offset::AwsClock;
 pub use probe::StsProbes;
 pub use revoker::Revoker;
+pub use session::AssumedRole;
+pub use signer::{KmsSettings, KmsSigner};
 pub use visitor::{Attempt, Seen, Visitor};
