@@ -9,7 +9,10 @@ pub mod checkpoint;
 pub mod edge;
 pub mod key;
 pub mod object;
+pub mod proof;
 pub mod successor;
+pub mod verify;
+pub mod witness;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use edge::{Edge, Growth, Leaf};
