@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 
 use crate::archive::{ArchiveSettings, ReaderSettings, S3Archive, S3Reader};
 use crate::assume::Assumer;
+use crate::cloudwatch::{CloudWatchSettings, CloudWatchSink};
 use crate::console::{Federation, FederationError};
 use crate::mint::StsMinter;
 use crate::observe::{Dates, Observer};
@@ -154,6 +155,12 @@ impl Aws {
     #[must_use]
     pub fn log_reader(&self, deployment: &DeploymentId, settings: ReaderSettings) -> S3Reader {
         S3Reader::new(self.clone(), self.assumer(), deployment, settings)
+    }
+
+    /// A copy of the log's entries in CloudWatch Logs.
+    #[must_use]
+    pub fn cloudwatch(&self, deployment: &DeploymentId, settings: CloudWatchSettings) -> CloudWatchSink {
+        CloudWatchSink::new(self.clone(), self.assumer(), deployment, settings)
     }
 
     /// The log's key in KMS; its public half is fetched.

@@ -7,6 +7,7 @@ pub mod provision;
 mod archive;
 mod assume;
 mod client;
+mod cloudwatch;
 mod console;
 mod failure;
 mod mint;
@@ -21,6 +22,7 @@ mod visitor;
 
 pub use archive::{ArchiveSettings, ReaderSettings, S3Archive, S3Reader};
 pub use client::{Aws, Limits, Settings, StaticCredentials};
+pub use cloudwatch::{CloudWatchSettings, CloudWatchSink};
 pub use console::{Federation, FederationError};
 pub use mint::StsMinter;
 pub use offset::AwsClock;
