@@ -1,18 +1,22 @@
-//! The entries, in the order of commits.
+//! The entries, in the order of commits, byte by byte as they were first written.
 
-use async_trait::async_trait;
+use std::sync::Arc;
+
 use halligan_core::entry::{Draft, Entry, SaltedPersonal, Sealed, VERSION};
-use halligan_core::id::GrantId;
-use halligan_engine::ports::{LogQueue, QueuedEntry, StoreError};
+use halligan_engine::ports::{QueuedEntry, StoreError};
+use halligan_log::Leaf;
 use jiff::Timestamp;
-use sqlx::AnyConnection;
+use sha2::{Digest, Sha256};
 use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
-use crate::commit::{json, stored};
-use crate::fields::Fields;
+use crate::commit::stored;
+use crate::fields::{Fields, parsed};
 use crate::instants;
-use crate::open::Database;
 use crate::writing::Failure;
+
+/// So many rows go into one statement.
+const ROWS: usize = 32;
 
 /// Appends entries after all others: the head stays locked until the commit, so
 /// positions are in the order of commits, and a reader never sees one before those
@@ -31,87 +35,77 @@ pub async fn append(connection: &mut AnyConnection, drafts: &[Draft], now: Times
     let (last, time): (u64, i64) = (head.count("position")?, head.integer("time_ns")?);
     let time = Timestamp::from_nanosecond(time.into()).map_err(|error| head.corrupt("time_ns", error.to_string()))?;
     let first = last.saturating_add(1).saturating_sub(u64::try_from(drafts.len()).unwrap_or(u64::MAX));
-    for (position, draft) in (first..).zip(drafts) {
-        let Sealed { entry, personal } = draft.clone().seal(now, time);
-        let personal = personal.as_ref().map(json).transpose()?;
-        let insert =
-            sqlx::query("INSERT INTO entries (position, id, grant_id, entry, personal) VALUES ($1, $2, $3, $4, $5)");
-        let insert = insert.bind(stored(position)).bind(entry.id.to_string());
-        let insert = insert.bind(entry.links.grant.map(|grant| grant.to_string())).bind(json(&entry)?).bind(personal);
-        insert.execute(&mut *connection).await?;
-    }
+    let entries = (first..).zip(drafts).map(|(at, draft)| QueuedEntry::new(at, draft.clone().seal(now, time)));
+    insert(connection, &entries.collect::<Vec<_>>()).await?;
     Ok(Some(last))
 }
 
-#[async_trait]
-impl LogQueue for Database {
-    async fn unpublished(&self, limit: u32) -> Result<Vec<QueuedEntry>, StoreError> {
-        // One statement, so that both tables are seen at one instant.
-        let query = sqlx::query(
-            "SELECT e.position, e.id, e.grant_id, e.entry, e.personal, p.position AS published \
-             FROM entries_published p JOIN entries e ON e.position > p.position ORDER BY e.position LIMIT $1",
-        );
-        let rows = query.bind(i64::from(limit)).fetch_all(self.pool()).await.map_err(Failure::from)?;
-        let mut waiting = Vec::with_capacity(rows.len());
-        let mut expected = None;
-        for row in &rows {
-            let fields = Fields::numbered("entries", "position", row)?;
-            let next = expected.unwrap_or(fields.count::<u64>("published")?.saturating_add(1));
-            let entry = decode(row)?;
-            if entry.position != next {
-                // Publishing on would close the gap for ever.
-                return Err(fields.corrupt("position", format!("{next} should come before it, and isn't there")));
-            }
-            expected = Some(next.saturating_add(1));
-            waiting.push(entry);
+/// Writes entries, byte by byte. The head is the caller's.
+pub async fn insert(connection: &mut AnyConnection, entries: &[QueuedEntry]) -> Result<(), Failure> {
+    for entries in entries.chunks(ROWS) {
+        let mut sql = "INSERT INTO entries (position, id, grant_id, entry, personal) VALUES ".to_owned();
+        for row in 0..entries.len() {
+            let [a, b, c, d, e] = [1, 2, 3, 4, 5].map(|column| row.saturating_mul(5).saturating_add(column));
+            let comma = if row == 0 { "" } else { ", " };
+            sql.push_str(&format!("{comma}(${a}, ${b}, ${c}, ${d}, ${e})"));
         }
-        Ok(waiting)
+        // Numbered placeholders: no text of anybody's is in it.
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for QueuedEntry { position, sealed: Sealed { entry, .. }, leaf } in entries {
+            let grant = entry.links.grant.map(|grant| grant.to_string());
+            query = query.bind(stored(*position)).bind(entry.id.to_string()).bind(grant);
+            query = query.bind(text(&leaf.entry)?).bind(leaf.personal.as_deref().map(text).transpose()?);
+        }
+        query.execute(&mut *connection).await?;
     }
-
-    async fn mark_published(&self, position: u64) -> Result<(), StoreError> {
-        // Never back, and never beyond what there is: that would hide what comes next.
-        let query = sqlx::query(
-            "UPDATE entries_published SET position = \
-             (SELECT CASE WHEN h.position < $1 THEN h.position ELSE $1 END FROM entries_head h) WHERE position < $1",
-        );
-        let mut writing = self.write().await?;
-        let outcome = query.bind(stored(position)).execute(&mut *writing).await;
-        Ok(writing.end(outcome.map(drop).map_err(Failure::from)).await?)
-    }
-
-    async fn published(&self) -> Result<u64, StoreError> {
-        let row = sqlx::query("SELECT position FROM entries_published")
-            .fetch_one(self.pool())
-            .await
-            .map_err(Failure::from)?;
-        Fields::numbered("entries_published", "position", &row)?.count("position")
-    }
-
-    async fn timeline(&self, grant: GrantId) -> Result<Vec<QueuedEntry>, StoreError> {
-        let query = sqlx::query(
-            "SELECT position, id, grant_id, entry, personal FROM entries WHERE grant_id = $1 ORDER BY position",
-        );
-        let rows = query.bind(grant.to_string()).fetch_all(self.pool()).await.map_err(Failure::from)?;
-        rows.iter().map(decode).collect()
-    }
+    Ok(())
 }
 
-fn decode(row: &AnyRow) -> Result<QueuedEntry, StoreError> {
-    let row = Fields::numbered("entries", "position", row)?;
-    let entry: Entry = row.json("entry")?;
+fn text(bytes: &[u8]) -> Result<&str, StoreError> {
+    std::str::from_utf8(bytes)
+        .map_err(|_| StoreError::Unavailable("an entry was not written: it is no text".to_owned()))
+}
+
+/// What is wrong with an entry's bytes.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub column: &'static str,
+    pub because: String,
+}
+
+/// What an entry's bytes say, and those of its personal part.
+pub fn read(entry: &str, personal: Option<&str>) -> Result<Sealed, Unreadable> {
+    let unreadable = |column| move |because: String| Unreadable { column, because };
+    let entry: Entry = parsed(entry).map_err(unreadable("entry"))?;
     if entry.v != VERSION {
-        return Err(
-            row.corrupt("entry", format!("its envelope is of version {}, and this program reads {VERSION}", entry.v))
-        );
+        let because = format!("its envelope is of version {}, and this program reads {VERSION}", entry.v);
+        return Err(unreadable("entry")(because));
     }
-    row.agrees("id", row.text("id")?, entry.id.to_string())?;
-    row.agrees("grant_id", row.text_or_null("grant_id")?, entry.links.grant.map(|grant| grant.to_string()))?;
-    let personal: Option<SaltedPersonal> = row.json_or_null("personal")?;
     // One that isn't there was erased, or there never was one.
-    if let Some(personal) = &personal
-        && entry.personal_sha256.as_ref() != Some(&personal.sha256())
-    {
-        return Err(row.corrupt("personal", "it is not what the entry commits to"));
+    let Some(personal) = personal else { return Ok(Sealed { entry, personal: None }) };
+    // Of the bytes, and before anything is made of them.
+    if entry.personal_sha256 != Some(hex::encode(Sha256::digest(personal))) {
+        return Err(unreadable("personal")("it is not what the entry commits to".to_owned()));
     }
-    Ok(QueuedEntry::new(row.count("position")?, Sealed { entry, personal }))
+    let personal: SaltedPersonal = parsed(personal).map_err(unreadable("personal"))?;
+    Ok(Sealed { entry, personal: Some(personal) })
+}
+
+/// The entry of a row of `position, id, grant_id, entry, personal`.
+pub fn decode(row: &AnyRow) -> Result<QueuedEntry, StoreError> {
+    let row = Fields::numbered("entries", "position", row)?;
+    let (entry, personal) = (row.text("entry")?, row.text_or_null("personal")?);
+    let sealed =
+        read(&entry, personal.as_deref()).map_err(|Unreadable { column, because }| row.corrupt(column, because))?;
+    row.agrees("id", row.text("id")?, sealed.entry.id.to_string())?;
+    let grant = sealed.entry.links.grant.map(|grant| grant.to_string());
+    row.agrees("grant_id", row.text_or_null("grant_id")?, grant)?;
+    let leaf = Leaf { entry: entry.into_bytes(), personal: personal.map(String::into_bytes) };
+    Ok(QueuedEntry { position: row.count("position")?, sealed, leaf: Arc::new(leaf) })
+}
+
+/// That an entry isn't there which was written.
+pub fn missing(position: u64) -> StoreError {
+    let because = "it was written, and isn't there".to_owned();
+    StoreError::Corrupt { table: "entries", column: "position", row: position.to_string(), because }
 }

@@ -85,20 +85,25 @@ impl<'r> Fields<'r> {
     }
 
     fn parsed<T: DeserializeOwned>(&self, column: &'static str, text: &str) -> Result<T, StoreError> {
-        // Where, but not what: serde's message may quote a person's free text.
-        serde_json::from_str(text).map_err(|error| {
-            let fault = match error.classify() {
-                serde_json::error::Category::Data => "it is JSON, but not of what it should be",
-                serde_json::error::Category::Eof => "the JSON ends too early",
-                serde_json::error::Category::Io | serde_json::error::Category::Syntax => "it is no JSON",
-            };
-            self.corrupt(column, format!("{fault}, at character {}", error.column()))
-        })
+        parsed(text).map_err(|because| self.corrupt(column, because))
     }
 
     fn get<T: Decode<'r, Any> + Type<Any>>(&self, column: &'static str) -> Result<T, StoreError> {
         self.row.try_get(column).map_err(|error| self.corrupt(column, printable(&error.to_string(), 200)))
     }
+}
+
+/// What JSON says, or why it doesn't say it.
+pub fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    // Where, but not what: serde's message may quote a person's free text.
+    serde_json::from_str(text).map_err(|error| {
+        let fault = match error.classify() {
+            serde_json::error::Category::Data => "it is JSON, but not of what it should be",
+            serde_json::error::Category::Eof => "the JSON ends too early",
+            serde_json::error::Category::Io | serde_json::error::Category::Syntax => "it is no JSON",
+        };
+        format!("{fault}, at character {}", error.column())
+    })
 }
 
 fn shown(value: &impl std::fmt::Debug) -> String {

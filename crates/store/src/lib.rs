@@ -7,21 +7,28 @@
 //! with it on every read.
 //!
 //! Locks are always taken in the order of [`GrantStore::commit`]: the grant, its
-//! idempotency key, work by its key, and the head of the entries last. A
-//! transaction that follows it never waits for one that waits for it.
+//! idempotency key, work by its key, and the head of the entries last; behind that
+//! only what an import replaces, and no commit touches. A transaction that follows
+//! it never waits for one that waits for it.
 //!
 //! [`GrantStore::commit`]: halligan_engine::ports::GrantStore::commit
 
 mod commit;
+mod cursors;
 mod entries;
+mod facts;
 mod fields;
 mod grant_row;
 mod grants;
 mod idempotency;
+mod import;
 mod instants;
 mod leases;
+mod log;
 mod migrations;
 mod open;
+mod personal;
+mod queue;
 mod roles;
 mod work;
 mod writing;

@@ -8,12 +8,13 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::open::Engine;
 
 /// Every migration, oldest first. What was released is not edited.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "grants", include_str!("../migrations/0001_grants.sql")),
     (2, "entries", include_str!("../migrations/0002_entries.sql")),
     (3, "work", include_str!("../migrations/0003_work.sql")),
     (4, "roles", include_str!("../migrations/0004_roles.sql")),
     (5, "idempotency", include_str!("../migrations/0005_idempotency.sql")),
+    (6, "log", include_str!("../migrations/0006_log.sql")),
 ];
 
 /// Spells "halligan": the advisory lock of whoever changes the tables.
