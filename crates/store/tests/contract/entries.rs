@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use halligan_core::actor::Actor;
-use halligan_core::entry::{Draft, Links, Subject};
+use halligan_core::entry::{Draft, Links, Sealed, Subject};
 use halligan_core::event::{Event, Personal, Recorded};
 use halligan_core::grant::Transition;
 use halligan_core::id::GrantId;
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, mint, revoke, uuid};
-use halligan_engine::ports::{Change, Committed, StoreError};
+use halligan_engine::ports::{Change, Committed, QueuedEntry, StoreError};
 use jiff::SignedDuration;
 
 use crate::places::{Store, happened, properties};
@@ -19,7 +19,6 @@ properties!(
     time_never_goes_back,
     concurrent_commits_make_one_order_without_gaps,
     a_reader_never_sees_a_gap,
-    publishing_moves_forward_and_never_past_the_end,
     a_timeline_is_one_grants,
     a_change_of_nothing_is_nothing,
 );
@@ -63,7 +62,8 @@ async fn entries_are_read_as_they_were_written(store: Store) {
     let found = store.entries().await;
     assert_eq!(found.len(), drafts.len());
     for ((position, draft), found) in (1..).zip(drafts).zip(found) {
-        assert_eq!((found.position, found.sealed), (position, draft.seal(at(100), at(100))));
+        // Bytes and all.
+        assert_eq!(found, QueuedEntry::new(position, draft.seal(at(100), at(100))));
     }
 }
 
@@ -82,8 +82,13 @@ async fn time_never_goes_back(store: Store) {
     for (number, now) in (1..).zip([exact, at(5), earlier, at(11)]) {
         store.note(&grant, &[number], now).await.unwrap();
     }
-    let times: Vec<_> = store.entries().await.iter().map(|entry| entry.sealed.entry.time).collect();
-    assert_eq!(times, [exact, exact, exact, at(11)]);
+    let times = store.entries().await.into_iter().map(|QueuedEntry { sealed: Sealed { entry, .. }, .. }| {
+        // What was decided by another time says so, and nothing else does.
+        assert_eq!(entry.decided_at.is_none(), entry.decided_at() == entry.time);
+        (entry.time, entry.decided_at())
+    });
+    let expected = [(exact, exact), (exact, at(5)), (exact, earlier), (at(11), at(11))];
+    assert_eq!(times.collect::<Vec<_>>(), expected);
 }
 
 async fn concurrent_commits_make_one_order_without_gaps(store: Store) {
@@ -143,26 +148,6 @@ async fn a_reader_never_sees_a_gap(store: Store) {
     assert_eq!(seen.len(), 160);
 }
 
-async fn publishing_moves_forward_and_never_past_the_end(store: Store) {
-    let positions = async |limit| -> Vec<u64> {
-        store.log.unpublished(limit).await.unwrap().iter().map(|entry| entry.position).collect()
-    };
-    assert_eq!((store.log.published().await.unwrap(), positions(10).await), (0, vec![]));
-    store.log.mark_published(3).await.unwrap();
-    assert_eq!(store.log.published().await.unwrap(), 0, "there is nothing yet");
-    let grant = Asking::new(1).grant();
-    store.note(&grant, &[1, 2, 3, 4, 5], at(0)).await.unwrap();
-    assert_eq!(positions(2).await, [1, 2]);
-    store.log.mark_published(2).await.unwrap();
-    assert_eq!((store.log.published().await.unwrap(), positions(10).await), (2, vec![3, 4, 5]));
-    store.log.mark_published(1).await.unwrap();
-    assert_eq!(store.log.published().await.unwrap(), 2, "what is durable stays so");
-    store.log.mark_published(u64::MAX).await.unwrap();
-    assert_eq!((store.log.published().await.unwrap(), positions(10).await), (5, vec![]));
-    store.note(&grant, &[6], at(0)).await.unwrap();
-    assert_eq!(positions(10).await, [6]);
-}
-
 async fn a_timeline_is_one_grants(store: Store) {
     let (mine, other) = (Asking::new(1).grant(), Asking::new(2).grant());
     store.note(&mine, &[1], at(0)).await.unwrap();
@@ -170,7 +155,6 @@ async fn a_timeline_is_one_grants(store: Store) {
     let alone = Draft { links: Links::default(), ..fixtures::draft(&mine, happened(), 4) };
     store.grants.commit(Change { entries: vec![alone], ..Change::default() }, at(0)).await.unwrap();
     store.note(&mine, &[5], at(0)).await.unwrap();
-    store.log.mark_published(2).await.unwrap();
     let found = store.log.timeline(mine.request.id).await.unwrap();
     let found: Vec<_> = found.iter().map(|entry| (entry.position, entry.sealed.entry.id)).collect();
     assert_eq!(found, [(1, uuid(1)), (5, uuid(5))]);

@@ -6,11 +6,18 @@
 mod crashes;
 mod deadlock;
 mod entries;
+mod facts;
+mod faults;
 mod grants;
 mod idempotency;
+mod import;
 mod leases;
+mod log;
 mod migrations;
+mod personal;
 mod places;
+mod queue;
+mod spelling;
 mod tampering;
 mod work;
 
@@ -22,15 +29,29 @@ use crate::places::{Place, Postgres, Sqlite, Store};
 
 /// What every store does.
 fn contract() -> Vec<places::Property<Store>> {
-    [grants::properties(), entries::properties(), work::properties(), leases::properties(), idempotency::properties()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        grants::properties(),
+        entries::properties(),
+        queue::properties(),
+        log::properties(),
+        import::properties(),
+        personal::properties(),
+        facts::properties(),
+        work::properties(),
+        leases::properties(),
+        idempotency::properties(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// What every database does.
 fn of_databases() -> Vec<places::Property<Place>> {
-    [tampering::properties(), migrations::properties(), crashes::properties()].into_iter().flatten().collect()
+    [tampering::properties(), spelling::properties(), migrations::properties(), crashes::properties()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use halligan_core::entry::Draft;
 use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, Transition};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::ports::{
-    Change, Committed, GrantStore, IdempotencyStore, Leases, LogQueue, QueuedEntry, RoleLedger, StoreError, Version,
-    WorkQueue,
+    Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogQueue, LogRestore, LogStore,
+    PersonalData, QueuedEntry, RoleLedger, StoreError, Version, WorkQueue,
 };
+use halligan_log::Edge;
 use halligan_store::Database;
 use jiff::Timestamp;
 use pgtemp::{PgTempDB, PgTempDBBuilder};
@@ -51,7 +53,12 @@ pub(crate) use properties;
 #[derive(Clone)]
 pub struct Store {
     pub grants: Arc<dyn GrantStore>,
-    pub log: Arc<dyn LogQueue>,
+    pub queue: Arc<dyn LogQueue>,
+    pub log: Arc<dyn LogStore>,
+    pub restore: Arc<dyn LogRestore>,
+    pub personal: Arc<dyn PersonalData>,
+    pub cursors: Arc<dyn Cursors>,
+    pub facts: Arc<dyn Facts>,
     pub work: Arc<dyn WorkQueue>,
     pub leases: Arc<dyn Leases>,
     pub roles: Arc<dyn RoleLedger>,
@@ -61,11 +68,17 @@ pub struct Store {
 impl Store {
     pub fn over<T>(store: Arc<T>) -> Self
     where
-        T: GrantStore + LogQueue + WorkQueue + Leases + RoleLedger + IdempotencyStore + 'static,
+        T: GrantStore + WorkQueue + Leases + RoleLedger + IdempotencyStore + 'static,
+        T: LogQueue + LogStore + LogRestore + PersonalData + Cursors + Facts,
     {
         Self {
             grants: store.clone(),
+            queue: store.clone(),
             log: store.clone(),
+            restore: store.clone(),
+            personal: store.clone(),
+            cursors: store.clone(),
+            facts: store.clone(),
             work: store.clone(),
             leases: store.clone(),
             roles: store.clone(),
@@ -85,10 +98,28 @@ impl Store {
         self.grants.commit(Change { entries, ..Change::default() }, now).await
     }
 
-    /// Every entry that waits.
-    pub async fn entries(&self) -> Vec<QueuedEntry> {
-        self.log.unpublished(10_000).await.unwrap()
+    /// Commits entries that somebody gave a reason for, and nothing else.
+    pub async fn explain(&self, grant: &Grant, numbers: &[u64], now: Timestamp) -> Result<Committed, StoreError> {
+        let entries = numbers.iter().map(|number| explained(grant, *number)).collect();
+        self.grants.commit(Change { entries, ..Change::default() }, now).await
     }
+
+    /// Every entry.
+    pub async fn entries(&self) -> Vec<QueuedEntry> {
+        self.log.entries(1, 10_000).await.unwrap()
+    }
+}
+
+/// The tree of these entries.
+pub fn tree(entries: &[QueuedEntry]) -> Head {
+    let growth = Edge::default().grow(entries.iter().map(|entry| Arc::clone(&entry.leaf))).unwrap();
+    Head { size: growth.edge.size(), root: growth.edge.root() }
+}
+
+/// Some entry with a personal part.
+pub fn explained(grant: &Grant, number: u64) -> Draft {
+    let why = fixtures::reason(&format!("because of {number}"));
+    fixtures::draft(grant, Recorded::with_reason(Event::GrantWithdrawn {}, &why), number)
 }
 
 /// Some event.

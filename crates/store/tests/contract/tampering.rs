@@ -1,15 +1,18 @@
 //! Rows that no version of this program wrote: named, and never made the best of.
 
+use std::sync::Arc;
+
 use halligan_core::grant::Grant;
 use halligan_core::id::GrantId;
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, lives, person, role_id, uuid};
 use halligan_engine::ports::{
-    Change, Filter, GrantStore, IdempotencyKey, IdempotencyStore, Leases, LogQueue, RoleLedger, RoleRecord, StoreError,
-    Version, WorkQueue,
+    Change, Filter, GrantStore, Head, IdempotencyKey, IdempotencyStore, Import, Leases, LogStore, PersonalData,
+    QueuedEntry, RoleLedger, RoleRecord, StoreError, Version, WorkQueue,
 };
+use halligan_log::{Edge, Leaf};
 use jiff::SignedDuration;
 
-use crate::places::{Place, Store, change, properties};
+use crate::places::{Place, Store, change, explained, properties};
 
 properties!(
     Place: a_grant_whose_row_was_changed_is_not_read,
@@ -17,6 +20,8 @@ properties!(
     an_entry_whose_row_was_changed_is_not_read,
     an_erased_personal_part_is_no_damage,
     a_missing_entry_stops_the_publisher,
+    a_head_that_is_none_is_not_read,
+    an_import_of_bytes_that_nobody_could_read_is_refused,
     work_that_nobody_knows_is_not_done,
     a_record_that_is_none_is_not_read,
     an_answer_that_is_none_is_not_given,
@@ -107,13 +112,16 @@ async fn an_entry_whose_row_was_changed_is_not_read(place: Place) {
         ("id", "'0'"),
         ("grant_id", "NULL"),
         ("personal", "REPLACE(personal, 'stuck', 'fine')"),
+        // The same, spelt otherwise: not what was committed to.
+        ("personal", "REPLACE(personal, ':', ' : ')"),
+        ("personal", "personal || ' '"),
         ("personal", "'[]'"),
+        ("personal", "''"),
     ];
     for (number, (column, value)) in (1..).zip(cases) {
         database.commit(change(Asking::new(number).open(), None, number), at(0)).await.unwrap();
         assert_eq!(place.tamper(&format!("UPDATE entries SET {column} = {value} WHERE position = {number}")).await, 1);
-        assert_eq!(named(database.unpublished(1).await), ("entries", column, number.to_string()), "{value}");
-        database.mark_published(number).await.unwrap();
+        assert_eq!(named(database.entries(number, 1).await), ("entries", column, number.to_string()), "{value}");
     }
     let grant = GrantId::new(uuid(1));
     assert_eq!(named(database.timeline(grant).await), ("entries", "entry", "1".to_owned()));
@@ -122,22 +130,95 @@ async fn an_entry_whose_row_was_changed_is_not_read(place: Place) {
 async fn an_erased_personal_part_is_no_damage(place: Place) {
     let database = place.open().await;
     database.commit(change(Asking::new(1).open(), None, 1), at(0)).await.unwrap();
-    let before = database.unpublished(1).await.unwrap().remove(0).sealed;
-    assert!(before.personal.is_some());
+    let before = database.entries(1, 1).await.unwrap().remove(0);
+    assert!(before.sealed.personal.is_some() && before.leaf.personal.is_some());
     place.tamper("UPDATE entries SET personal = NULL").await;
-    let after = database.unpublished(1).await.unwrap().remove(0).sealed;
-    assert_eq!((after.personal, after.entry), (None, before.entry));
+    let after = database.entries(1, 1).await.unwrap().remove(0);
+    assert_eq!((after.sealed.personal, after.sealed.entry), (None, before.sealed.entry));
+    assert_eq!((&after.leaf.personal, &after.leaf.entry), (&None, &before.leaf.entry));
 }
 
 async fn a_missing_entry_stops_the_publisher(place: Place) {
     let database = place.open().await;
     let store = Store::over(database.clone());
-    store.note(&Asking::new(1).grant(), &[1, 2, 3, 4], at(0)).await.unwrap();
+    store.note(&Asking::new(1).grant(), &[1, 2, 3, 4, 5], at(0)).await.unwrap();
+    let missing = |position: u64| ("entries", "position", position.to_string());
     place.tamper("DELETE FROM entries WHERE position = 3").await;
-    assert_eq!(database.unpublished(2).await.unwrap().len(), 2);
-    assert_eq!(named(database.unpublished(10).await), ("entries", "position", "4".to_owned()));
-    database.mark_published(2).await.unwrap();
-    assert_eq!(named(database.unpublished(1).await), ("entries", "position", "4".to_owned()));
+    assert_eq!(database.entries(1, 2).await.unwrap().len(), 2);
+    for (from, limit) in [(1, 3), (1, 100), (3, 1)] {
+        assert_eq!(named(database.entries(from, limit).await), missing(3), "{limit} from {from}");
+    }
+    assert_eq!(database.entries(4, 10).await.unwrap().len(), 2);
+    // At the end, where nothing comes behind it.
+    place.tamper("DELETE FROM entries WHERE position = 5").await;
+    assert_eq!(database.entries(4, 1).await.unwrap().len(), 1);
+    for (from, limit) in [(4, 2), (5, 1), (5, 100)] {
+        assert_eq!(named(database.entries(from, limit).await), missing(5), "{limit} from {from}");
+    }
+    assert!(database.entries(6, 10).await.unwrap().is_empty());
+    // At the beginning, and everywhere.
+    place.tamper("DELETE FROM entries WHERE position = 1").await;
+    assert_eq!(named(database.entries(0, 10).await), missing(1));
+    place.tamper("DELETE FROM entries").await;
+    assert_eq!(named(database.entries(1, 10).await), missing(1));
+    // What is not there can't be told the age of.
+    assert_eq!(named(database.erase_before(at(9)).await), missing(5));
+}
+
+async fn a_head_that_is_none_is_not_read(place: Place) {
+    let database = place.open().await;
+    Store::over(database.clone()).note(&Asking::new(1).grant(), &[1, 2], at(0)).await.unwrap();
+    for (column, value) in [("root", "''"), ("root", "'x'"), ("root", "'47DEQpj8HBSa+/TImW+5JA=='")] {
+        place.tamper(&format!("UPDATE log_head SET {column} = {value}")).await;
+        assert_eq!(named(database.head().await), ("log_head", column, "0".to_owned()), "{value}");
+    }
+    place.tamper("UPDATE log_head SET size = 2").await;
+    let forward = Head { size: 1, root: Edge::default().root() };
+    assert_eq!(named(database.advance(forward).await), ("log_head", "root", "2".to_owned()));
+}
+
+async fn an_import_of_bytes_that_nobody_could_read_is_refused(place: Place) {
+    let store = Store::over(place.open().await);
+    store.note(&Asking::new(1).grant(), &[1], at(0)).await.unwrap();
+    let before = store.entries().await;
+    let sealed = explained(&Asking::new(2).grant(), 2).seal(at(5), at(5));
+    let whole = QueuedEntry::new(2, sealed.clone());
+    let leaf = |change: &dyn Fn(&mut Leaf)| {
+        let mut leaf = whole.leaf.as_ref().clone();
+        change(&mut leaf);
+        QueuedEntry { leaf: Arc::new(leaf), ..whole.clone() }
+    };
+    let other = QueuedEntry::new(2, explained(&Asking::new(2).grant(), 3).seal(at(5), at(5)));
+    let cases = [
+        ("no JSON", leaf(&|leaf| leaf.entry.push(b'}'))),
+        ("no text", leaf(&|leaf| leaf.entry.push(0xff))),
+        ("of another version", leaf(&|leaf| leaf.entry = replaced(&leaf.entry, "\"v\":1", "\"v\":2"))),
+        ("another entry", QueuedEntry { leaf: other.leaf, ..whole.clone() }),
+        ("a personal part that it doesn't commit to", leaf(&|leaf| leaf.personal = Some(b"{}".to_vec()))),
+        ("a personal part that was not read", leaf(&|leaf| leaf.personal = None)),
+    ];
+    let import = |entry: &QueuedEntry| {
+        let head = Head { size: 2, root: Edge::default().root() };
+        let entries = vec![entry.clone()];
+        Import { after: 1, last: 1, entries, tail: vec![], grants: vec![], effects: vec![], head }
+    };
+    for (name, entry) in cases {
+        let refused = store.restore.import(import(&entry), at(9)).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{name}: {refused:?}");
+        assert_eq!(store.entries().await, before, "{name}");
+    }
+    store.restore.import(import(&whole), at(9)).await.unwrap();
+    // And a grant that could never be read again.
+    let mut longer: Grant = Asking::new(1).active();
+    longer.request.duration = SignedDuration::from_hours(1);
+    let import = Import { last: 2, grants: vec![Asking::new(2).grant(), longer], ..import(&whole) };
+    let refused = store.restore.import(import, at(9)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(store.grants.grant(GrantId::new(uuid(2))).await.unwrap().is_none(), "half of it was written");
+}
+
+fn replaced(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
+    String::from_utf8(bytes.to_vec()).unwrap().replacen(old, new, 1).into_bytes()
 }
 
 async fn work_that_nobody_knows_is_not_done(place: Place) {
