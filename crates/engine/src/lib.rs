@@ -7,7 +7,7 @@ pub mod fakes;
 pub mod life;
 pub mod ports;
 pub mod problem;
-pub mod publisher;
+pub mod publish;
 pub mod rate;
 pub mod reconcile;
 pub mod recorder;

@@ -23,10 +23,10 @@ use jiff::SignedDuration;
 use crate::caller::Caller;
 use crate::ports::{
     Authority, Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents,
-    Journal, LogQueue, Minter, Versioned,
+    Minter, Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
-use crate::publisher::Publisher;
+use crate::publish::{PublishPorts, PublishSettings, Publisher};
 use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::skew::SkewGuard;
@@ -43,9 +43,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub grants: Arc<dyn GrantStore>,
-    pub queue: Arc<dyn LogQueue>,
     pub idempotency: Arc<dyn IdempotencyStore>,
-    pub sink: Arc<dyn Journal>,
+    pub publish: PublishPorts,
     pub authority: Arc<dyn Authority>,
     pub incidents: Arc<dyn Incidents>,
     pub minter: Arc<dyn Minter>,
@@ -57,6 +56,8 @@ pub struct Ports {
 /// What the configuration says about the use cases.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// How entries become durable.
+    pub publish: PublishSettings,
     /// How long a mint waits for its record to be durable.
     pub log_wait: SignedDuration,
     /// How many mints a grant may have a minute.
@@ -69,7 +70,7 @@ pub struct Broker {
     ports: Ports,
     settings: Settings,
     recorder: Arc<Recorder>,
-    publisher: Arc<Publisher>,
+    publisher: Publisher,
     skew: Arc<SkewGuard>,
     wake: Arc<Wake>,
     mint_rate: Rate<GrantId>,
@@ -82,7 +83,8 @@ impl Broker {
         let wake = Arc::new(Wake::default());
         let recorder =
             Arc::new(Recorder::new(ports.grants.clone(), ports.clock.clone(), ports.entropy.clone(), wake.clone()));
-        let publisher = Arc::new(Publisher::new(ports.queue.clone(), ports.sink.clone()));
+        let publisher =
+            Publisher::new(ports.publish.clone(), settings.publish.clone(), ports.clock.clone(), recorder.clone());
         let skew = Arc::new(SkewGuard::new(ports.clock_offset.clone(), recorder.clone()));
         let mint_rate = Rate::new(settings.mints_per_minute, SignedDuration::from_mins(1));
         Self { catalogue, ports, settings, recorder, publisher, skew, wake, mint_rate }
@@ -102,7 +104,7 @@ impl Broker {
 
     /// What makes entries durable.
     #[must_use]
-    pub const fn publisher(&self) -> &Arc<Publisher> {
+    pub const fn publisher(&self) -> &Publisher {
         &self.publisher
     }
 
@@ -132,7 +134,7 @@ impl Broker {
     /// # Errors
     /// What it can't.
     pub async fn ready(&self) -> Result<(), Problem> {
-        self.ports.queue.published().await?;
+        self.ports.publish.log.head().await?;
         match self.publisher.failure() {
             None => Ok(()),
             Some(failure) => Err(Problem::new(ProblemKind::LogNotDurable, failure)),

@@ -31,7 +31,7 @@ impl Broker {
             let problem = Problem::new(ProblemKind::NotFound, detail).in_field("grant");
             return Err(self.refuse_about(caller, Action::Read.as_str(), &grant, problem).await);
         }
-        let timeline = self.ports.queue.timeline(grant.request.id).await?;
+        let timeline = self.ports.publish.log.timeline(grant.request.id).await?;
         Ok(GrantRecord { grant, timeline })
     }
 

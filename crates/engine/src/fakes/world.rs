@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use halligan_core::catalogue::Catalogue;
+use halligan_log::VerifierKey;
 use jiff::SignedDuration;
 
+use super::archive::{FakeArchive, FakeSigner};
 use super::aws::FakeAws;
 use super::environment::{FakeClock, FakeEntropy};
 use super::fixtures;
-use super::outside::{FakeIncidents, FakeSink};
+use super::outside::FakeIncidents;
 use super::store::FakeStore;
 use crate::broker::{Broker, Ports, Settings};
 use crate::caller::Caller;
-use crate::ports::{Authority, Clock as _};
+use crate::ports::{Archive, Authority, Clock as _, Witness};
 use crate::problem::Problem;
+use crate::publish::{PublishPorts, PublishSettings};
 use crate::reconcile::{Deadlines, Housekeeping, IncidentWatch, Reconciler as _, RevocationPorts, Revocations};
 
 /// Everything outside of one broker.
@@ -23,7 +26,14 @@ pub struct FakeWorld {
     pub clock: Arc<FakeClock>,
     pub entropy: Arc<FakeEntropy>,
     pub store: Arc<FakeStore>,
-    pub sink: Arc<FakeSink>,
+    pub archive: Arc<FakeArchive>,
+    pub more_archives: Vec<Arc<FakeArchive>>,
+    pub signer: Arc<FakeSigner>,
+    /// Keys that signed before.
+    pub former: Vec<VerifierKey>,
+    pub witnesses: Vec<Arc<dyn Witness>>,
+    /// How many archives must confirm.
+    pub confirmations: usize,
     pub incidents: Arc<FakeIncidents>,
     pub aws: FakeAws,
     pub authority: Arc<dyn Authority>,
@@ -53,7 +63,12 @@ impl FakeWorld {
             clock,
             entropy: Arc::default(),
             store: Arc::new(FakeStore::new()),
-            sink: Arc::default(),
+            archive: Arc::default(),
+            more_archives: Vec::new(),
+            signer: Arc::new(FakeSigner::seeded(1)),
+            former: Vec::new(),
+            witnesses: Vec::new(),
+            confirmations: 1,
             incidents,
             authority,
             catalogue: Arc::new(fixtures::catalogue()),
@@ -74,16 +89,24 @@ impl FakeWorld {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             grants: self.store.clone(),
-            queue: self.store.clone(),
             idempotency: self.store.clone(),
-            sink: self.sink.clone(),
+            publish: self.publish_ports(),
             authority: self.authority.clone(),
             incidents: self.incidents.clone(),
             minter: aws.clone(),
             console: Some(aws.clone()),
             clock_offset: aws.clone(),
         };
-        let settings = Settings { log_wait: SignedDuration::from_secs(2), mints_per_minute: 30 };
+        let publish = PublishSettings {
+            deployment: self.catalogue.deployment.clone(),
+            replica: replica.to_owned(),
+            shared: true,
+            confirmations: self.confirmations,
+            cosignatures: self.witnesses.len(),
+            heartbeat: SignedDuration::from_mins(10),
+            former: self.former.clone(),
+        };
+        let settings = Settings { publish, log_wait: SignedDuration::from_secs(2), mints_per_minute: 30 };
         let broker = Arc::new(Broker::new(self.catalogue.clone(), ports, settings));
         let ports = RevocationPorts {
             clock: self.clock.clone(),
@@ -102,6 +125,20 @@ impl FakeWorld {
             incidents: IncidentWatch::new(broker.clone(), self.store.clone()),
             clock: self.clock.clone(),
             broker,
+        }
+    }
+}
+
+impl FakeWorld {
+    fn publish_ports(&self) -> PublishPorts {
+        let archives = std::iter::once(&self.archive).chain(&self.more_archives);
+        PublishPorts {
+            log: self.store.clone(),
+            restore: self.store.clone(),
+            leases: self.store.clone(),
+            archives: archives.map(|archive| archive.clone() as Arc<dyn Archive>).collect(),
+            signer: self.signer.clone(),
+            witnesses: self.witnesses.clone(),
         }
     }
 }
@@ -132,7 +169,11 @@ impl Running {
                 break;
             }
         }
-        drop(self.broker.publisher().publish().await);
+        // What publishing finds is an entry too.
+        for _ in 0..5 {
+            drop(self.broker.publisher().publish().await);
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 }

@@ -7,7 +7,6 @@ mod archive;
 mod aws;
 mod environment;
 mod incidents;
-mod journal;
 mod log_store;
 mod policy;
 mod signing;
@@ -22,7 +21,6 @@ pub use aws::{
 };
 pub use environment::{Clock, Entropy};
 pub use incidents::Incidents;
-pub use journal::{Journal, JournalError};
 pub use log_store::{Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry};
 pub use policy::{Action, Ask, Authority, Decision};
 pub use signing::{CheckpointSigner, SignError, Witness, WitnessError};

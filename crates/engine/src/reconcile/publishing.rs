@@ -1,23 +1,24 @@
-//! Brings entries to the sink that nobody waits for.
-
-use std::sync::Arc;
+//! Brings entries into the log that nobody waits for, and signs it anew now and then.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Reconciler, Status};
 use crate::problem::{Problem, ProblemKind};
-use crate::publisher::{PublishError, Publisher};
+use crate::publish::{PublishError, Publisher};
+
+/// After so long an archive that failed is tried again, and another replica's work is looked at.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Publishes what waits.
 pub struct Publishing {
-    publisher: Arc<Publisher>,
+    publisher: Publisher,
 }
 
 impl Publishing {
-    /// Over the broker's publisher.
+    /// By the broker's publisher.
     #[must_use]
-    pub const fn new(publisher: Arc<Publisher>) -> Self {
+    pub const fn new(publisher: Publisher) -> Self {
         Self { publisher }
     }
 }
@@ -28,11 +29,13 @@ impl Reconciler for Publishing {
         "publishing"
     }
 
-    async fn tick(&self, _now: Timestamp) -> Result<Status, Problem> {
+    async fn tick(&self, now: Timestamp) -> Result<Status, Problem> {
         match self.publisher.publish().await {
-            Ok(_) => Ok(Status { done: 1, next: None }),
+            Ok(_) if self.publisher.is_behind() => Ok(Status { done: 1, next: Some(now + LOOK_AGAIN) }),
+            Ok(_) => Ok(Status { done: 1, next: self.publisher.heartbeat_due().await }),
+            Err(PublishError::Elsewhere) => Ok(Status { done: 0, next: Some(now + LOOK_AGAIN) }),
             Err(PublishError::Store(error)) => Err(error.into()),
-            Err(PublishError::Journal(error)) => Err(Problem::new(ProblemKind::LogNotDurable, error.to_string())),
+            Err(error) => Err(Problem::new(ProblemKind::LogNotDurable, error.to_string())),
         }
     }
 }

@@ -4,4 +4,5 @@
 mod conditions;
 mod crash;
 mod ends;
+mod publishing;
 mod support;

@@ -1,0 +1,323 @@
+//! Takes entries from the store's order into the log: grows the tree, has the
+//! archives hold it, signs it, and tells who waits that it is durable.
+//!
+//! One publisher at a time, by a lease. That alone would not do: a store may be
+//! restored, a lease may be lost unnoticed. So the archives are read before they
+//! are written to, each tree names its follower once before the follower is
+//! signed, and nothing is signed that enough archives don't hold.
+
+mod health;
+mod import;
+mod place;
+mod proof;
+mod round;
+mod signatory;
+mod sync;
+
+use std::sync::Arc;
+
+use halligan_core::id::DeploymentId;
+use halligan_log::{Edge, SignedCheckpoint, VerifierKey};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Mutex, watch};
+
+use crate::ports::{
+    Archive, CheckpointSigner, Clock, Lease, Leases, LogRestore, LogStore, SignError, StoreError, Witness,
+};
+use crate::recorder::Recorder;
+
+pub use health::{Health, PlaceHealth};
+
+use place::Place;
+use signatory::{Signatory, SigningError};
+
+/// How many entries a tree grows by at once, and are read at once.
+const PAGE: u32 = 1_024;
+/// Longer than a round takes: every call to an archive has an end of its own.
+const LEASE: SignedDuration = SignedDuration::from_secs(60);
+const LEASE_NAME: &str = "log-publisher";
+/// Between two looks at what another replica publishes.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// What publishing needs.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each port is documented where it is defined")]
+pub struct PublishPorts {
+    pub log: Arc<dyn LogStore>,
+    pub restore: Arc<dyn LogRestore>,
+    pub leases: Arc<dyn Leases>,
+    pub archives: Vec<Arc<dyn Archive>>,
+    pub signer: Arc<dyn CheckpointSigner>,
+    pub witnesses: Vec<Arc<dyn Witness>>,
+}
+
+/// What the configuration says about publishing.
+#[derive(Debug, Clone)]
+pub struct PublishSettings {
+    /// Whose grants they are.
+    pub deployment: DeploymentId,
+    /// This process, among those that share the store.
+    pub replica: String,
+    /// Whether there may be others.
+    pub shared: bool,
+    /// How many archives must confirm.
+    pub confirmations: usize,
+    /// How many witnesses must cosign.
+    pub cosignatures: usize,
+    /// A checkpoint is signed at least so often.
+    pub heartbeat: SignedDuration,
+    /// Keys that signed this log before.
+    pub former: Vec<VerifierKey>,
+}
+
+/// Why entries could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Too few archives took them; they may do so later.
+    #[error("{confirmed} of {needed} archives have confirmed: {because}")]
+    Unconfirmed {
+        /// How many did.
+        confirmed: usize,
+        /// How many must.
+        needed: usize,
+        /// What the others said.
+        because: String,
+    },
+    /// The log and the store contradict each other. A retry can't help.
+    #[error("the log and the store have gone different ways: {0}")]
+    Fork(String),
+    /// The log's entries tell of lives that no grant can have. A retry can't help.
+    #[error("the log can't be read back: {0}")]
+    Unreadable(String),
+    /// Nothing was signed, or not by enough.
+    #[error("{0}")]
+    Unsigned(String),
+    /// Another replica publishes.
+    #[error("another replica publishes")]
+    Elsewhere,
+    /// The store didn't answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PublishError {
+    /// Whether somebody has to look at it before it can go on.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Fork(_) | Self::Unreadable(_))
+    }
+}
+
+impl From<SigningError> for PublishError {
+    fn from(error: SigningError) -> Self {
+        Self::Unsigned(error.to_string())
+    }
+}
+
+impl From<SignError> for PublishError {
+    fn from(error: SignError) -> Self {
+        Self::Unsigned(error.to_string())
+    }
+}
+
+/// Publishes entries. Clones are the same publisher.
+#[derive(Clone)]
+pub struct Publisher(Arc<Inner>);
+
+struct Inner {
+    settings: PublishSettings,
+    clock: Arc<dyn Clock>,
+    log: Arc<dyn LogStore>,
+    restore: Arc<dyn LogRestore>,
+    leases: Arc<dyn Leases>,
+    places: Vec<Arc<Place>>,
+    signatory: Signatory,
+    /// The keys whose checkpoints are this log's.
+    keys: Arc<[VerifierKey]>,
+    recorder: Arc<Recorder>,
+    health: Arc<Health>,
+    turn: Mutex<Turn>,
+    durable: watch::Sender<u64>,
+    failure: watch::Sender<Option<String>>,
+    synced: watch::Sender<bool>,
+    doubt: watch::Sender<Doubt>,
+}
+
+/// What archives that nobody waited for have come to, and everybody must know.
+#[derive(Debug, Clone, Default)]
+struct Doubt {
+    /// Where the log has gone two ways. Until this process ends.
+    forked: Option<String>,
+    /// An archive holds more than the store: all are to be read again.
+    ahead: bool,
+}
+
+/// What only the one whose turn it is knows.
+#[derive(Default)]
+struct Turn {
+    lease: Option<Lease>,
+    /// The tree that is durable; none where the archives must be read first.
+    trunk: Option<Edge>,
+    /// What was signed last.
+    signed: Option<(Arc<SignedCheckpoint>, Timestamp)>,
+}
+
+impl Publisher {
+    /// A publisher of this store's entries.
+    pub fn new(ports: PublishPorts, settings: PublishSettings, clock: Arc<dyn Clock>, recorder: Arc<Recorder>) -> Self {
+        let PublishPorts { log, restore, leases, archives, signer, witnesses } = ports;
+        let keys: Vec<VerifierKey> = std::iter::once(signer.key().clone()).chain(settings.former.clone()).collect();
+        let health = Arc::new(Health::new(recorder.clone()));
+        Self(Arc::new(Inner {
+            signatory: Signatory::new(signer, witnesses, settings.cosignatures),
+            settings,
+            clock,
+            log,
+            restore,
+            leases,
+            places: archives.into_iter().map(|archive| Arc::new(Place::new(archive))).collect(),
+            keys: keys.into(),
+            recorder,
+            health,
+            turn: Mutex::default(),
+            durable: watch::Sender::new(0),
+            failure: watch::Sender::new(None),
+            synced: watch::Sender::new(false),
+            doubt: watch::Sender::default(),
+        }))
+    }
+
+    /// Publishes what waits; returns up to which position all is durable. Goes on
+    /// to the end of its round even if nobody waits for it any more.
+    ///
+    /// # Errors
+    /// What waits goes on waiting.
+    pub async fn publish(&self) -> Result<u64, PublishError> {
+        let this = self.clone();
+        let round = tokio::spawn(async move { this.0.take_turn().await });
+        round.await.unwrap_or_else(|error| Err(PublishError::Unsigned(format!("publishing was cut short: {error}"))))
+    }
+
+    /// Publishes until `position` is durable.
+    ///
+    /// # Errors
+    /// A text for people: why it is not.
+    pub async fn make_durable(&self, position: u64, within: SignedDuration) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + within.unsigned_abs();
+        let mut last = "the archives did not confirm in time".to_owned();
+        loop {
+            if *self.0.durable.borrow() >= position {
+                return Ok(());
+            }
+            match tokio::time::timeout_at(deadline, self.publish()).await {
+                Ok(Ok(durable)) if durable >= position => return Ok(()),
+                Ok(Ok(_) | Err(PublishError::Elsewhere)) => {}
+                Ok(Err(error)) if error.is_final() => return Err(error.to_string()),
+                Ok(Err(error)) => last = error.to_string(),
+                Err(_) => return Err(last),
+            }
+            if tokio::time::timeout_at(deadline, tokio::time::sleep(LOOK_AGAIN)).await.is_err() {
+                return Err(last);
+            }
+        }
+    }
+
+    /// What the last attempt failed with, if it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.0.failure.borrow().clone()
+    }
+
+    /// Whether the store is known to hold everything that the log has. Until then
+    /// nobody may be served: what they see may have ended long ago.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        *self.0.synced.borrow()
+    }
+
+    /// When a checkpoint must be signed again although nothing happened.
+    pub async fn heartbeat_due(&self) -> Option<Timestamp> {
+        let turn = self.0.turn.lock().await;
+        turn.signed.as_ref().map(|(_, at)| *at + self.0.settings.heartbeat)
+    }
+
+    /// Whether an archive lacks entries, or wasn't reached when it was last written to.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        let durable = self.durable();
+        self.0.places.iter().any(|place| place.size().is_none_or(|size| size < durable))
+    }
+
+    /// How the archives, sinks and witnesses are.
+    #[must_use]
+    pub fn health(&self) -> &Arc<Health> {
+        &self.0.health
+    }
+
+    /// The archives, by name, with the number of entries that each holds as far as is known.
+    #[must_use]
+    pub fn archives(&self) -> Vec<(Arc<dyn Archive>, Option<u64>)> {
+        self.0.places.iter().map(|place| (place.archive.clone(), place.size())).collect()
+    }
+
+    /// Up to which position everything is durable, as far as this process knows.
+    #[must_use]
+    pub fn durable(&self) -> u64 {
+        *self.0.durable.borrow()
+    }
+}
+
+impl Inner {
+    async fn take_turn(&self) -> Result<u64, PublishError> {
+        let mut turn = self.turn.lock().await;
+        let outcome = self.hold_and_publish(&mut turn).await;
+        match &outcome {
+            Ok(position) => {
+                self.confirm(*position);
+                self.failure.send_if_modified(|failure| failure.take().is_some());
+            }
+            Err(PublishError::Elsewhere) => {}
+            Err(error) => {
+                let text = error.to_string();
+                if error.is_final() {
+                    tracing::error!(alarm = "log.fork", error = %text, "entries can't be made durable until somebody looks");
+                } else {
+                    tracing::error!(error = %text, "entries can't be made durable");
+                }
+                self.failure.send_replace(Some(text));
+            }
+        }
+        outcome
+    }
+
+    fn confirm(&self, position: u64) {
+        self.durable.send_if_modified(|durable| std::mem::replace(durable, (*durable).max(position)) < position);
+    }
+
+    /// Publishes under the lease. Where others may want it, it is given back.
+    async fn hold_and_publish(&self, turn: &mut Turn) -> Result<u64, PublishError> {
+        let now = self.clock.now();
+        let held = turn.lease.as_ref().is_some_and(|lease| lease.until.duration_since(now) > LEASE / 2);
+        if !held {
+            let replica = &self.settings.replica;
+            turn.lease = self.leases.acquire(LEASE_NAME, replica, now, LEASE).await?;
+        }
+        let Some(lease) = turn.lease.clone() else {
+            // What another replica published is durable for ours, too.
+            let head = self.log.head().await?;
+            self.confirm(head.size);
+            turn.trunk = None;
+            return Err(PublishError::Elsewhere);
+        };
+        let outcome = self.publish_all(turn).await;
+        if outcome.is_err() {
+            // Whatever was half done: what the archives hold is read again.
+            turn.trunk = None;
+        }
+        if self.settings.shared {
+            turn.lease = None;
+            self.leases.release(&lease).await?;
+        }
+        outcome
+    }
+}
