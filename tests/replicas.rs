@@ -46,7 +46,10 @@ impl Two {
         config["server"]["listen"] = format!("127.0.0.1:{port}").into();
         // Each its own, and one log.
         config["state_directory"] = "other-state".into();
-        config["log"].as_table_mut().unwrap().insert("directory".into(), "state/log".into());
+        let shared =
+            "key = { file = \"state/log.key\" }\narchives = { local = { kind = \"directory\", path = \"state/log\" } }";
+        let shared: toml::Table = shared.parse().unwrap();
+        config["log"].as_table_mut().unwrap().extend(shared);
         let file = world.directory().join("other.toml");
         std::fs::write(&file, toml::to_string(&config).unwrap()).unwrap();
         let mut other = world.broker.beside(&format!("http://127.0.0.1:{port}"), &file);

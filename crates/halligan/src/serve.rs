@@ -21,6 +21,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::client::machine::{MachineClock, MachineEntropy};
+use crate::config::log::Archive;
 use crate::config::{Config, Loaded};
 use crate::replica::Replica;
 use crate::workers::Workers;
@@ -103,7 +104,12 @@ impl Parts {
     async fn build(loaded: &mut Loaded, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let store = Database::open(loaded.store.url.expose_secret()).await.context("the store can't be opened")?;
         let store = Arc::new(store);
-        let sink = DirectorySink::open(&loaded.log.directory).await.context("the log directory can't be used")?;
+        let directory = loaded.log.archives.values().find_map(|archive| match archive {
+            Archive::Directory { path } => Some(path),
+            Archive::S3(_) => None,
+        });
+        let directory = directory.context("the log has no archive that is a directory")?;
+        let sink = DirectorySink::open(directory).await.context("the log directory can't be used")?;
         let settings =
             AwsSettings { endpoint_url: loaded.aws.endpoint_url.clone(), ..AwsSettings::in_region(&loaded.aws.region) };
         let aws = Aws::connect(&settings, clock.clone()).await;

@@ -5,6 +5,7 @@
 //! `docs/configuration.md` and its JSON Schema are made from the model.
 
 mod check;
+pub mod log;
 mod model;
 mod values;
 
@@ -26,8 +27,7 @@ use halligan_core::id::{GroupId, PersonId, ProviderId};
 use halligan_engine::authority::GroupAuthority;
 use halligan_server::auth::Issuer;
 use ipnet::IpNet;
-use jiff::SignedDuration;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
 pub use model::Config;
@@ -44,7 +44,7 @@ pub struct Loaded {
     /// The database.
     pub store: Store,
     /// The log.
-    pub log: Log,
+    pub log: log::Log,
     /// How AWS is reached.
     pub aws: Aws,
     /// What keeps one caller from using up what all share.
@@ -90,13 +90,11 @@ pub struct Store {
     pub url: SecretString,
 }
 
-/// The log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// Where entries are published to.
-    pub directory: PathBuf,
-    /// How long credentials wait for their entry.
-    pub wait: SignedDuration,
+impl Store {
+    /// Whether several replicas can use it.
+    fn is_shared(&self) -> bool {
+        !self.url.expose_secret().starts_with("sqlite:")
+    }
 }
 
 /// How AWS is reached.

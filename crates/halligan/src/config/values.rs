@@ -79,6 +79,50 @@ impl Serialize for Period {
     }
 }
 
+/// Whole days, at least one: what S3 and people count in where data is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[schemars(with = "String", extend("pattern" = "^[1-9][0-9]{0,4}d$", "examples" = ["30d", "400d"]))]
+pub struct Days(u16);
+
+impl Days {
+    /// So many days, at least one.
+    pub const fn new(days: u16) -> Self {
+        Self(if days == 0 { 1 } else { days })
+    }
+
+    /// How many.
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Days {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}d", self.0)
+    }
+}
+
+impl Text for Days {
+    const EXPECTED: &'static str = "whole days, at least one, such as \"30d\" or \"400d\"";
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_suffix('d').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+        digits.parse().ok().filter(|days| *days > 0).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Days {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor(PhantomData))
+    }
+}
+
+impl Serialize for Days {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A range of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(with = "String", extend("examples" = ["10.0.0.0/8", "fd00::/8"]))]

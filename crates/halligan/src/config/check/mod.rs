@@ -3,17 +3,20 @@
 
 mod access;
 mod incidents;
+mod log;
 mod places;
 mod roles;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use halligan_core::catalogue::Catalogue;
+use halligan_core::id::GroupId;
 use secrecy::SecretString;
 
 use super::model::Config;
 use super::values::SecretRef;
-use super::{Limits, Loaded, Problem};
+use super::{Limits, Loaded, Problem, Store};
 
 /// Looks up an environment variable.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -108,17 +111,24 @@ pub fn check(config: Config, sha256: String, base: &Path, variable: Variable<'_>
     let state_directory = found.path(&state_directory);
     let server = places::server(server, found);
     let store = places::store(store, &state_directory, found);
-    let log = places::log(log, &state_directory, found);
     let aws = places::aws(aws, found);
     if limits.mints_per_minute == 0 {
         found.refuse("limits.mints_per_minute", "is 0, so nobody could have credentials: expected at least 1");
     }
     let (issuers, people) = access::access(issuers, people, found);
     let incidents = incidents::providers(incidents, found);
-    let roles = roles::roles(roles, &people, found);
+    let roles = roles::roles(roles, &people, &log::groups(&log), found);
+    let surroundings = log::Surroundings {
+        deployment: &deployment,
+        state_directory: &state_directory,
+        shared_store: store.as_ref().is_some_and(Store::is_shared),
+        people: &people,
+        roles: &roles,
+    };
+    let log = log::log(log, &surroundings, found);
 
-    match (server, store) {
-        (Some(server), Some(store)) if findings.refused.is_empty() => Ok(Loaded {
+    match (server, store, log) {
+        (Some(server), Some(store), Some(log)) if findings.refused.is_empty() => Ok(Loaded {
             sha256,
             state_directory,
             server,
@@ -144,6 +154,36 @@ fn quoted<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
 /// A text of the file, as it may be shown.
 fn shown(text: &str) -> String {
     halligan_core::text::printable(text, 80)
+}
+
+/// Whether `text` is the name of a Region.
+fn region(field: &str, text: &str, found: &mut Findings<'_>) -> bool {
+    let legal = is_region(text);
+    if !legal {
+        let problem = format!("`{}` is not the name of a Region: expected such as `eu-central-1`", shown(text));
+        found.refuse(field, problem);
+    }
+    legal
+}
+
+/// What the trust policy of an IAM role can demand (STS, AssumeRole).
+fn external_id(field: String, text: &str, found: &mut Findings<'_>) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
+    if !(2..=1224).contains(&text.chars().count()) || !text.chars().all(legal) {
+        let expected = "expected 2 to 1224 of letters, digits and `_+=,.@:/-`";
+        found.refuse(field, format!("`{}` is not an external id: {expected}", shown(text)));
+    }
+}
+
+/// Whether somebody is in each of these groups.
+fn somebody_is_in(field: &str, named: &BTreeSet<GroupId>, people: &roles::People, found: &mut Findings<'_>) -> bool {
+    let groups: BTreeSet<&GroupId> = people.values().flat_map(|person| &person.groups).collect();
+    let mut known = true;
+    for group in named.iter().filter(|group| !groups.contains(group)) {
+        known = false;
+        found.refuse(field, format!("nobody is in `{group}`: expected a group of `people`: {}", quoted(&groups)));
+    }
+    known
 }
 
 /// `us-east-1`, `us-gov-west-1`, `eu-isoe-west-1`: the shape of a Region's name.

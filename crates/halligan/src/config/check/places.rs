@@ -2,15 +2,12 @@
 
 use std::path::Path;
 
-use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Findings, is_region, shown};
+use super::{Findings, shown};
 use crate::config::model;
-use crate::config::{Aws, Log, Server, Store, Tls};
-
-const LOG_WAIT_MAX: SignedDuration = SignedDuration::from_mins(1);
+use crate::config::{Aws, Server, Store, Tls};
 
 pub(super) fn server(server: model::Server, found: &mut Findings<'_>) -> Option<Server> {
     let model::Server { listen, public_url, trusted_proxies, tls } = server;
@@ -64,7 +61,7 @@ fn origin(text: &str, found: &mut Findings<'_>) -> Option<String> {
 }
 
 /// A URL that what is sent to can't be read on the way: https, or http to loopback.
-fn secure_url(field: &str, text: &str, found: &mut Findings<'_>) -> Option<Url> {
+pub(super) fn secure_url(field: &str, text: &str, found: &mut Findings<'_>) -> Option<Url> {
     let url = parsed_url(field, text, found)?;
     if url.scheme() == "http" && !is_loopback(&url) {
         found.refuse(
@@ -143,23 +140,9 @@ fn database(field: &str, url: &SecretString, found: &mut Findings<'_>) -> Option
     }
 }
 
-pub(super) fn log(log: model::Log, state_directory: &Path, found: &mut Findings<'_>) -> Log {
-    let wait = log.wait.get();
-    if wait > LOG_WAIT_MAX {
-        found.refuse("log.wait", format!("`{}` is longer than callers wait: expected at most 1m", log.wait));
-    }
-    let directory = log.directory.map_or_else(|| state_directory.join("log"), |directory| found.path(&directory));
-    Log { directory, wait }
-}
-
 pub(super) fn aws(aws: model::Aws, found: &mut Findings<'_>) -> Aws {
     let model::Aws { region, endpoint_url, federation_endpoint } = aws;
-    if !is_region(&region) {
-        found.refuse(
-            "aws.region",
-            format!("`{}` is not the name of a Region: expected such as `eu-central-1`", shown(&region)),
-        );
-    }
+    super::region("aws.region", &region, found);
     if let Some(text) = &endpoint_url
         && let Some(url) = parsed_url("aws.endpoint_url", text, found)
         && url.scheme() == "http"

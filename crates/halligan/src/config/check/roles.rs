@@ -7,7 +7,7 @@ use halligan_core::iam::check_scope;
 use halligan_core::id::{GroupId, PersonId, RoleId, ScopeId};
 use jiff::SignedDuration;
 
-use super::{Findings, is_region, quoted, shown};
+use super::{Findings, external_id, quoted, region, somebody_is_in};
 use crate::config::Person;
 use crate::config::model;
 use crate::config::values::Period;
@@ -19,11 +19,13 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 /// Emergency starts end within minutes unless somebody says yes.
 const EMERGENCY_MAX: SignedDuration = SignedDuration::from_hours(1);
 
-type People = BTreeMap<PersonId, Person>;
+pub(super) type People = BTreeMap<PersonId, Person>;
 
+/// `others` are the groups that are named elsewhere than in a role.
 pub(super) fn roles(
     roles: BTreeMap<RoleId, model::Role>,
     people: &People,
+    others: &BTreeSet<GroupId>,
     found: &mut Findings<'_>,
 ) -> BTreeMap<RoleId, Role> {
     if roles.is_empty() {
@@ -48,7 +50,7 @@ pub(super) fn roles(
             found.refuse(format!("roles.{id}.revoker"), problem);
         }
     }
-    unused_groups(people, &checked, found);
+    unused_groups(people, &checked, others, found);
     checked
 }
 
@@ -113,13 +115,7 @@ fn identity(at: &str, role: &model::Role, found: &mut Findings<'_>) {
         );
         found.refuse(format!("{at}.revoker"), problem);
     }
-    let id = &role.external_id;
-    let legal = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
-    if !(2..=1224).contains(&id.chars().count()) || !id.chars().all(legal) {
-        let problem =
-            format!("`{}` is not an external id: expected 2 to 1224 of letters, digits and `_+=,.@:/-`", shown(id));
-        found.refuse(format!("{at}.external_id"), problem);
-    }
+    external_id(format!("{at}.external_id"), &role.external_id, found);
     if role.description != halligan_core::text::printable(&role.description, 200) {
         found.refuse(format!("{at}.description"), "expected one line of at most 200 printable characters");
     }
@@ -129,15 +125,10 @@ fn identity(at: &str, role: &model::Role, found: &mut Findings<'_>) {
             "is empty, so no end could be observed: expected at least one, such as `eu-central-1`",
         );
     }
-    for (index, region) in role.regions.iter().enumerate() {
+    for (index, name) in role.regions.iter().enumerate() {
         let field = format!("{at}.regions[{index}]");
-        if !is_region(region) {
-            found.refuse(
-                field,
-                format!("`{}` is not the name of a Region: expected such as `eu-central-1`", shown(region)),
-            );
-        } else if role.regions.iter().take(index).any(|earlier| earlier == region) {
-            found.refuse(field, format!("`{region}` is there twice: expected each Region once"));
+        if region(&field, name, found) && role.regions.iter().take(index).any(|earlier| earlier == name) {
+            found.refuse(field, format!("`{name}` is there twice: expected each Region once"));
         }
     }
 }
@@ -181,12 +172,8 @@ fn eligibility(at: &str, access: &Access, emergencies: bool, people: &People, fo
         ("emergency_starters", emergency_starters),
     ];
     let mut known = true;
-    for (list, group) in lists.iter().flat_map(|(list, named)| named.iter().map(move |group| (list, group))) {
-        if !groups.contains(group) {
-            known = false;
-            let problem = format!("nobody is in `{group}`: expected a group of `people`: {}", quoted(&groups));
-            found.refuse(format!("{at}.{list}"), problem);
-        }
+    for (list, named) in lists {
+        known &= somebody_is_in(&format!("{at}.{list}"), named, people, found);
     }
     for (list, named) in [("requesters", requesters), ("acknowledgers", acknowledgers)] {
         if named.is_empty() {
@@ -240,11 +227,17 @@ fn second_persons(
     }
 }
 
-fn unused_groups(people: &People, roles: &BTreeMap<RoleId, Role>, found: &mut Findings<'_>) {
+fn unused_groups(
+    people: &People,
+    roles: &BTreeMap<RoleId, Role>,
+    others: &BTreeSet<GroupId>,
+    found: &mut Findings<'_>,
+) {
     let of = |access: &Access| {
         [&access.requesters, &access.acknowledgers, &access.revokers, &access.emergency_starters].map(Clone::clone)
     };
-    let used: BTreeSet<GroupId> = roles.values().flat_map(|role| of(&role.access)).flatten().collect();
+    let of_roles = roles.values().flat_map(|role| of(&role.access)).flatten();
+    let used: BTreeSet<GroupId> = of_roles.chain(others.iter().cloned()).collect();
     for (id, person) in people {
         for group in person.groups.difference(&used) {
             found.warn(

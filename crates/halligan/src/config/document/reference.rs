@@ -154,6 +154,7 @@ impl<'a> Page<'a> {
         match Self::definition(property) {
             Some("SecretRef") => return "where a secret is kept".to_owned(),
             Some("Period") => return "length of time".to_owned(),
+            Some("Days") => return "whole days, as `30d`".to_owned(),
             Some("Network") => return "range of addresses".to_owned(),
             Some("Listen") => return "address and port".to_owned(),
             Some("Values") => return "text, or list of texts".to_owned(),

@@ -3,6 +3,7 @@
 
 mod access;
 mod incidents;
+mod log;
 mod role;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,11 @@ use halligan_core::id::{DeploymentId, PersonId, ProviderId, RoleId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{Listen, Network, Period, SecretRef};
+use super::values::{Listen, Network, SecretRef};
 
 pub use access::{Issuer, Key, Person, Principal};
 pub use incidents::Provider;
+pub use log::{Archive, Kms, Log, LogKey, Override, Sink, Witness};
 pub use role::{Role, Scope};
 
 /// The configuration of one broker.
@@ -27,8 +29,8 @@ pub struct Config {
     /// Names this installation. It is part of every request hash and of the names of the IAM policies that it
     /// writes, so two installations never share one, and it isn't changed while grants are active.
     pub deployment: DeploymentId,
-    /// Where the embedded store and the log are kept, unless `store` and `log` say otherwise. Made where it is
-    /// missing, for nobody else to read.
+    /// Where the embedded store, the log and its key are kept, unless `store` and `log` say otherwise. Made where it
+    /// is missing, for nobody else to read.
     #[serde(default = "state_directory")]
     pub state_directory: PathBuf,
     /// The HTTP server.
@@ -37,7 +39,7 @@ pub struct Config {
     /// The database.
     #[serde(default)]
     pub store: Store,
-    /// The log of every step.
+    /// The log of every step: who signs it, where it is published to, and what has to hold before credentials leave.
     #[serde(default)]
     pub log: Log,
     /// How AWS is reached. Credentials come from the AWS SDK's own chain: environment, profile, instance role.
@@ -109,22 +111,6 @@ pub struct Store {
     pub url: Option<String>,
     /// Where the URL is kept, if it holds a password; in place of `url`.
     pub url_from: Option<SecretRef>,
-}
-
-/// The log of every step.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Log {
-    /// The directory that entries are published to. Without it, `log` in the state directory.
-    pub directory: Option<PathBuf>,
-    /// How long credentials wait for their entry to be durable before they are refused. At most one minute.
-    pub wait: Period,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { directory: None, wait: Period::seconds(5) }
-    }
 }
 
 /// How AWS is reached.

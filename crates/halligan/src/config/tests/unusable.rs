@@ -44,7 +44,6 @@ fn what_is_kept_is_kept_somewhere() {
     insta::assert_snapshot!(section("[store]\nurl = \"sqlite::memory:\""), @"store.url: names no file, so everything would be lost when the broker ends: expected `sqlite:path/to/halligan.db`, or `postgres://user@host/database`");
     insta::assert_snapshot!(section("[store]\nurl = \"mysql://db/halligan\""), @"store.url: is the URL of no database that is supported: expected `sqlite:path/to/halligan.db`, or `postgres://user@host/database`");
     insta::assert_snapshot!(section("[store]\nurl = \"sqlite:a\"\nurl_from = { env = \"STORE_URL\" }"), @"store.url_from: stands beside `store.url`: expected one of them");
-    insta::assert_snapshot!(section("[log]\nwait = \"1h\""), @"log.wait: `1h` is longer than callers wait: expected at most 1m");
     insta::assert_snapshot!(section("[limits]\nmints_per_minute = 0"), @"limits.mints_per_minute: is 0, so nobody could have credentials: expected at least 1");
     insta::assert_snapshot!(refusal("region = ", "endpoint_url = \"localhost:4566\"\nfederation_endpoint = \"http://signin.example.com\"\nregion = "), @"
     aws.endpoint_url: `localhost:4566` is not a URL: expected such as `https://example.com`
