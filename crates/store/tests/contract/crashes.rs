@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use halligan_core::grant::Grant;
-use halligan_engine::fakes::fixtures::{Asking, acknowledge, at, lives};
-use halligan_engine::ports::{GrantStore, Version};
+use halligan_engine::fakes::fixtures::{Asking, acknowledge, at, lives, uuid};
+use halligan_engine::ports::{GrantStore, Import, QueuedEntry, StoreError, Version};
 
-use crate::places::{Place, Store, change, properties};
+use crate::import::import_of;
+use crate::places::{Place, Store, change, explained, properties, tree};
 
 properties!(
     Place: what_was_committed_survives_a_process_that_is_killed,
+    what_was_imported_survives_a_process_that_is_killed,
     two_replicas_write_one_order,
+    of_two_replicas_that_import_one_is_first,
     the_file_is_its_owners_alone,
 );
 
@@ -52,6 +55,62 @@ async fn what_was_committed_survives_a_process_that_is_killed(place: Place) {
     assert_eq!(after.work.due(at(60)).await.unwrap().len(), 1, "what was to be done is to be done");
     assert_eq!(after.note(&pending.grant, &[3_000], at(0)).await.unwrap().position, Some(count + 1));
     drop(database);
+}
+
+async fn what_was_imported_survives_a_process_that_is_killed(place: Place) {
+    let database = place.open().await;
+    let store = Store::over(database.clone());
+    let grant = Asking::new(1).grant();
+    store.explain(&grant, &[1], at(0)).await.unwrap();
+    store.explain(&grant, &[2], at(1)).await.unwrap();
+    let own = store.entries().await;
+    let log = [own[0].clone(), QueuedEntry::new(2, explained(&grant, 3).seal(at(9), at(9)))];
+    store.restore.import(import_of(&log, 1, &own), at(10)).await.unwrap();
+    store.facts.learn("log.key", None, "a", vec![explained(&grant, 4)], at(11)).await.unwrap();
+    store.cursors.move_cursor("siem", 2).await.unwrap();
+    store.log.advance(tree(&store.entries().await)).await.unwrap();
+    assert_eq!(store.personal.erase_before(at(9)).await.unwrap(), 1);
+
+    let directory = tempfile::tempdir().unwrap();
+    let after = Store::over(killed(&place, &directory).open().await);
+    let entries = after.entries().await;
+    let kept: Vec<_> = entries.iter().map(|entry| (entry.sealed.entry.id, entry.leaf.personal.is_some())).collect();
+    assert_eq!(kept, [(uuid(1), false), (uuid(3), true), (uuid(2), true), (uuid(4), true)]);
+    assert_eq!(after.log.head().await.unwrap(), tree(&entries));
+    assert_eq!(after.cursors.cursor("siem").await.unwrap(), 2);
+    assert_eq!(after.facts.fact("log.key").await.unwrap().as_deref(), Some("a"));
+    drop(database);
+}
+
+async fn of_two_replicas_that_import_one_is_first(place: Place) {
+    let replicas = [Store::over(place.open().await), Store::over(place.open().await)];
+    let grants: Vec<Grant> = (1..=6).map(|number| Asking::new(number).grant()).collect();
+    replicas[0].note(&grants[0], &[100], at(0)).await.unwrap();
+    let own = replicas[0].entries().await;
+    let entry = |number| explained(&Asking::new(1).grant(), number).seal(at(5), at(5));
+    let log: Vec<QueuedEntry> = (1..=50).map(|number| QueuedEntry::new(number, entry(number))).collect();
+    let imports = (0..4_usize).map(|number| {
+        let store = replicas[number % 2].clone();
+        let mut grants = grants.clone();
+        grants.rotate_left(number);
+        let import = Import { grants, ..import_of(&log, 0, &own) };
+        tokio::spawn(async move { store.restore.import(import, at(60)).await })
+    });
+    let mut first = 0;
+    for import in imports.collect::<Vec<_>>() {
+        match import.await.unwrap() {
+            Ok(()) => first += 1,
+            Err(StoreError::Conflict) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(first, 1);
+    let entries = replicas[1].entries().await;
+    assert_eq!((&entries[..50], entries[50].sealed.entry.id, entries.len()), (&log[..], uuid(100), 51));
+    for grant in grants {
+        let found = replicas[1].grants.grant(grant.request.id).await.unwrap();
+        assert_eq!(found.map(|found| found.version), Some(Version(1)), "it was imported once");
+    }
 }
 
 async fn two_replicas_write_one_order(place: Place) {

@@ -1,14 +1,18 @@
 //! Migrations: on tables with rows in them, twice, and by several at once.
 
+use halligan_core::entry::Sealed;
 use halligan_engine::fakes::fixtures::{self, Asking, at, role_id};
-use halligan_engine::ports::{GrantStore, LogQueue, RoleLedger, Version, WorkQueue};
+use halligan_engine::ports::{GrantStore, LogStore, QueuedEntry, RoleLedger, Version, WorkQueue};
 use halligan_store::{Database, OpenError, migrate};
-use sqlx::Connection;
+use sqlx::{Connection, Row};
 
-use crate::places::{Place, Store, happened, properties};
+use crate::import::import_of;
+use crate::places::{Place, Store, explained, happened, properties, tree};
 
 properties!(
     Place: each_migration_runs_on_tables_with_rows,
+    a_log_that_was_published_elsewhere_begins_again,
+    the_version_before_runs_on_these_tables,
     opening_again_changes_nothing,
     several_may_open_an_empty_database_at_once,
     a_newer_database_is_served,
@@ -59,6 +63,84 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
     assert_eq!(store.entries().await[1].sealed.entry.time, at(3));
 }
 
+/// What the version before had published went into a journal, which is no log.
+async fn a_log_that_was_published_elsewhere_begins_again(place: Place) {
+    migrate(&place.url, 5).await.unwrap();
+    let grant = Asking::new(1).grant();
+    let sealed = [explained(&grant, 1).seal(at(0), at(0)), explained(&grant, 2).seal(at(1), at(5))];
+    let mut sql = place.sql().await;
+    for (position, Sealed { entry, personal }) in (1_i64..).zip(&sealed) {
+        let insert = sqlx::query("INSERT INTO entries VALUES ($1, $2, $3, $4, $5)").bind(position);
+        let insert = insert.bind(entry.id.to_string()).bind(grant.request.id.to_string());
+        let insert = insert.bind(serde_json::to_string(entry).unwrap());
+        insert
+            .bind(personal.as_ref().map(|part| serde_json::to_string(part).unwrap()))
+            .execute(&mut sql)
+            .await
+            .unwrap();
+    }
+    let head = sqlx::query("UPDATE entries_head SET position = 2, time_ns = $1");
+    head.bind(i64::try_from(at(5).as_nanosecond()).unwrap()).execute(&mut sql).await.unwrap();
+    sqlx::query("UPDATE entries_published SET position = 2").execute(&mut sql).await.unwrap();
+    sql.close().await.unwrap();
+
+    let store = Store::over(place.open().await);
+    let entries = store.entries().await;
+    let expected = (1..).zip(sealed).map(|(position, sealed)| QueuedEntry::new(position, sealed));
+    assert_eq!(entries, expected.collect::<Vec<_>>());
+    assert_eq!(store.log.head().await.unwrap(), tree(&[]), "nothing is in the log yet");
+    assert_eq!(store.queue.published().await.unwrap(), 2, "the journal has what it had");
+    // All of the new is there, and works on rows that are older than it.
+    store.log.advance(tree(&entries)).await.unwrap();
+    assert_eq!(store.log.head().await.unwrap(), tree(&entries));
+    assert_eq!(store.cursors.cursor("siem").await.unwrap(), 0);
+    assert_eq!(store.personal.erase_before(at(5)).await.unwrap(), 1);
+    store.facts.learn("log.key", None, "a", vec![explained(&grant, 3)], at(6)).await.unwrap();
+    let own = store.entries().await;
+    store.restore.import(import_of(&own[..2], 1, &own), at(9)).await.unwrap();
+    assert_eq!(store.entries().await, own);
+}
+
+/// What it writes and reads in a publishing commit, statement by statement, while a
+/// replica of this version runs beside it.
+async fn the_version_before_runs_on_these_tables(place: Place) {
+    let store = Store::over(place.open().await);
+    let grant = Asking::new(1).grant();
+    store.explain(&grant, &[1], at(0)).await.unwrap();
+    store.log.advance(tree(&store.entries().await)).await.unwrap();
+    store.cursors.move_cursor("siem", 1).await.unwrap();
+
+    let mut sql = place.sql().await;
+    let head = sqlx::query(
+        "UPDATE entries_head SET position = position + $1, time_ns = CASE WHEN time_ns < $2 THEN $2 ELSE time_ns END \
+         RETURNING position, time_ns",
+    );
+    let head = head.bind(1_i64).bind(i64::try_from(at(3).as_nanosecond()).unwrap());
+    assert_eq!(head.fetch_one(&mut sql).await.unwrap().get::<i64, _>(0), 2);
+    let sealed = explained(&grant, 2).seal(at(3), at(3));
+    let insert = "INSERT INTO entries (position, id, grant_id, entry, personal) VALUES ($1, $2, $3, $4, $5)";
+    let insert = sqlx::query(insert).bind(2_i64).bind(sealed.entry.id.to_string()).bind(grant.request.id.to_string());
+    let insert = insert.bind(serde_json::to_string(&sealed.entry).unwrap());
+    insert.bind(serde_json::to_string(&sealed.personal).unwrap()).execute(&mut sql).await.unwrap();
+    let waiting = sqlx::query(
+        "SELECT e.position, e.id, e.grant_id, e.entry, e.personal, p.position AS published \
+         FROM entries_published p JOIN entries e ON e.position > p.position ORDER BY e.position LIMIT $1",
+    );
+    assert_eq!(waiting.bind(10_i64).fetch_all(&mut sql).await.unwrap().len(), 2);
+    let published = sqlx::query(
+        "UPDATE entries_published SET position = \
+         (SELECT CASE WHEN h.position < $1 THEN h.position ELSE $1 END FROM entries_head h) WHERE position < $1",
+    );
+    assert_eq!(published.bind(2_i64).execute(&mut sql).await.unwrap().rows_affected(), 1);
+    sql.close().await.unwrap();
+
+    let entries = store.entries().await;
+    assert_eq!(entries[1], QueuedEntry::new(2, sealed));
+    assert_eq!(store.log.head().await.unwrap(), tree(&entries[..1]), "the log has its own count");
+    store.log.advance(tree(&entries)).await.unwrap();
+    assert_eq!(store.personal.erase_before(at(9)).await.unwrap(), 2);
+}
+
 async fn opening_again_changes_nothing(place: Place) {
     let first = place.open().await;
     let grant = Asking::new(1).grant();
@@ -69,7 +151,7 @@ async fn opening_again_changes_nothing(place: Place) {
     for close in [true, false] {
         let again = place.open().await;
         assert_eq!(again.grant(grant.request.id).await.unwrap().unwrap().grant, grant);
-        assert_eq!(again.unpublished(10).await.unwrap().len(), 1);
+        assert_eq!(again.entries(1, 10).await.unwrap().len(), 1);
         if close {
             first.close().await;
         }
