@@ -1,5 +1,14 @@
-//! The rest of the outside: where the log is written to, and the tools that
-//! hold incidents. Outgoing HTTP happens only here.
+//! The rest of the outside: where the log is written to and read from, its
+//! witnesses, and the tools that hold incidents. Outgoing HTTP happens only here.
 
-pub mod directory_sink;
+pub mod directory_archive;
+pub mod http_log;
 pub mod incidents;
+pub mod witness;
+
+mod http;
+mod objects;
+
+pub use directory_archive::{DirectoryArchive, DirectoryLog};
+pub use http_log::HttpLog;
+pub use witness::HttpWitness;
