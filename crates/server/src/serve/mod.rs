@@ -108,7 +108,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
-    app: App,
+    router: Router,
 }
 
 impl Server {
@@ -118,15 +118,25 @@ impl Server {
     /// The address can't be taken, the certificate can't be used, or plain HTTP
     /// would leave the machine without a proxy in front.
     pub async fn bind(settings: Settings, app: App) -> Result<Self, ServeError> {
+        let proxied = !app.trusted_proxies().is_empty();
+        Self::bind_router(settings, proxied, router(app)).await
+    }
+
+    /// The same listener for other routes, which bound what a request may take themselves. `proxied`: TLS ends in
+    /// front of it.
+    ///
+    /// # Errors
+    /// As [`Server::bind`].
+    pub async fn bind_router(settings: Settings, proxied: bool, router: Router) -> Result<Self, ServeError> {
         let Settings { listen, tls } = settings;
         let tls = tls.as_ref().map(tls::acceptor).transpose()?;
-        if tls.is_none() && !listen.ip().to_canonical().is_loopback() && app.trusted_proxies().is_empty() {
+        if tls.is_none() && !listen.ip().to_canonical().is_loopback() && !proxied {
             return Err(ServeError::PlainOffLoopback(listen));
         }
         let failed = |source| ServeError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tls, app })
+        Ok(Self { listener, address, tls, router })
     }
 
     /// The address that was taken.
@@ -137,8 +147,7 @@ impl Server {
 
     /// Serves until `shutdown`; then answers what is in flight, for ten seconds at most.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, address: _, tls, app } = self;
-        let mut router = router(app);
+        let Self { listener, address: _, tls, mut router } = self;
         if tls.is_some() {
             let year = HeaderValue::from_static("max-age=31536000");
             router = router.layer(SetResponseHeaderLayer::if_not_present(STRICT_TRANSPORT_SECURITY, year));
