@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod broker;
 pub mod caller;
+pub mod changes;
 pub mod fakes;
 pub mod life;
 pub mod ports;

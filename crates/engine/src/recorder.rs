@@ -10,7 +10,7 @@ use halligan_core::grant::Grant;
 use halligan_core::id::PersonId;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ports::{Change, Clock, Committed, Entropy, GrantStore, StoreError};
+use crate::ports::{Change, Clock, Committed, Entropy, Facts, GrantStore, StoreError};
 use crate::problem::ProblemKind;
 use crate::wake::Wake;
 
@@ -76,6 +76,24 @@ impl Recorder {
             self.wake.work.notify_one();
         }
         Ok(committed)
+    }
+
+    /// Learns a fact, with entries, and wakes who publishes them.
+    ///
+    /// # Errors
+    /// As [`Facts::learn`].
+    pub async fn learn(
+        &self,
+        facts: &dyn Facts,
+        name: &str,
+        known: Option<&str>,
+        value: &str,
+        entries: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        facts.learn(name, known, value, entries, now).await?;
+        self.wake.publisher.notify_one();
+        Ok(())
     }
 
     /// Records something that changes no grant. A store that doesn't answer is

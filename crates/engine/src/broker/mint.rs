@@ -54,10 +54,7 @@ impl Broker {
         // No credentials leave before the record of them is durable. Each mint
         // appends an entry, so there is always a position to wait for.
         let position = committed.position.unwrap_or(u64::MAX);
-        let (durable, minted) = tokio::join!(
-            self.publisher.make_durable(position, self.settings.log_wait),
-            self.ports.minter.mint(&warrant),
-        );
+        let (durable, minted) = tokio::join!(self.durable(caller, position), self.ports.minter.mint(&warrant),);
         let credentials = self.outcome(caller, &grant, &warrant, minted).await?;
         if let Err(because) = durable {
             self.discard(caller, &grant, &warrant, &credentials, "the record was not durable").await;
@@ -79,6 +76,30 @@ impl Broker {
         self.append(caller, &grant, issued).await?;
         let expires_at = credentials.token_expires_at.min(warrant.draft().policy.fence());
         Ok(Minted { credentials, expires_at, grant })
+    }
+
+    /// Waits until the record is durable: in enough archives or, where somebody has
+    /// granted that for a while, in another place.
+    async fn durable(&self, caller: &Caller, position: u64) -> Result<(), String> {
+        let within = self.settings.log_wait;
+        self.publisher.wake_followers();
+        let mut archived = std::pin::pin!(self.publisher.make_durable(position, within));
+        let mut instead = std::pin::pin!(self.overrides.confirmed(caller, position, self.ports.clock.now(), within));
+        let mut refused = None;
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut archived => match (outcome, refused) {
+                    (Ok(()), _) => return Ok(()),
+                    (Err(because), Some(_)) => return Err(because),
+                    (Err(because), None) => return instead.await.map_err(|_| because),
+                },
+                outcome = &mut instead, if refused.is_none() => match outcome {
+                    Ok(()) => return Ok(()),
+                    Err(because) => refused = Some(because),
+                },
+            }
+        }
     }
 
     /// Everything that must be true again at each mint.

@@ -22,11 +22,11 @@ use jiff::SignedDuration;
 
 use crate::caller::Caller;
 use crate::ports::{
-    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents,
-    Minter, Versioned,
+    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents, Minter,
+    Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
-use crate::publish::{PublishPorts, PublishSettings, Publisher};
+use crate::publish::{Overrides, PublishPorts, PublishSettings, Publisher};
 use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::skew::SkewGuard;
@@ -71,6 +71,7 @@ pub struct Broker {
     settings: Settings,
     recorder: Arc<Recorder>,
     publisher: Publisher,
+    overrides: Arc<Overrides>,
     skew: Arc<SkewGuard>,
     wake: Arc<Wake>,
     mint_rate: Rate<GrantId>,
@@ -85,9 +86,12 @@ impl Broker {
             Arc::new(Recorder::new(ports.grants.clone(), ports.clock.clone(), ports.entropy.clone(), wake.clone()));
         let publisher =
             Publisher::new(ports.publish.clone(), settings.publish.clone(), ports.clock.clone(), recorder.clone());
+        let PublishPorts { facts, cursors, .. } = ports.publish.clone();
+        let rules = settings.publish.overrides.clone();
+        let overrides = Arc::new(Overrides::new(rules, facts, cursors, recorder.clone()));
         let skew = Arc::new(SkewGuard::new(ports.clock_offset.clone(), recorder.clone()));
         let mint_rate = Rate::new(settings.mints_per_minute, SignedDuration::from_mins(1));
-        Self { catalogue, ports, settings, recorder, publisher, skew, wake, mint_rate }
+        Self { catalogue, ports, settings, recorder, publisher, overrides, skew, wake, mint_rate }
     }
 
     /// What commits wake.
@@ -106,6 +110,12 @@ impl Broker {
     #[must_use]
     pub const fn publisher(&self) -> &Publisher {
         &self.publisher
+    }
+
+    /// The way round when no archive can be reached.
+    #[must_use]
+    pub const fn overrides(&self) -> &Arc<Overrides> {
+        &self.overrides
     }
 
     /// What watches the clock.

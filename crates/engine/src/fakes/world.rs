@@ -16,7 +16,7 @@ use crate::broker::{Broker, Ports, Settings};
 use crate::caller::Caller;
 use crate::ports::{Archive, Authority, Clock as _, Witness};
 use crate::problem::Problem;
-use crate::publish::{PublishPorts, PublishSettings};
+use crate::publish::{OverrideRules, PublishPorts, PublishSettings};
 use crate::reconcile::{Deadlines, Housekeeping, IncidentWatch, Reconciler as _, RevocationPorts, Revocations};
 
 /// Everything outside of one broker.
@@ -34,6 +34,7 @@ pub struct FakeWorld {
     pub witnesses: Vec<Arc<dyn Witness>>,
     /// How many archives must confirm.
     pub confirmations: usize,
+    pub overrides: OverrideRules,
     pub incidents: Arc<FakeIncidents>,
     pub aws: FakeAws,
     pub authority: Arc<dyn Authority>,
@@ -69,6 +70,7 @@ impl FakeWorld {
             former: Vec::new(),
             witnesses: Vec::new(),
             confirmations: 1,
+            overrides: OverrideRules::default(),
             incidents,
             authority,
             catalogue: Arc::new(fixtures::catalogue()),
@@ -97,15 +99,7 @@ impl FakeWorld {
             console: Some(aws.clone()),
             clock_offset: aws.clone(),
         };
-        let publish = PublishSettings {
-            deployment: self.catalogue.deployment.clone(),
-            replica: replica.to_owned(),
-            shared: true,
-            confirmations: self.confirmations,
-            cosignatures: self.witnesses.len(),
-            heartbeat: SignedDuration::from_mins(10),
-            former: self.former.clone(),
-        };
+        let publish = self.publish_settings(replica);
         let settings = Settings { publish, log_wait: SignedDuration::from_secs(2), mints_per_minute: 30 };
         let broker = Arc::new(Broker::new(self.catalogue.clone(), ports, settings));
         let ports = RevocationPorts {
@@ -130,12 +124,31 @@ impl FakeWorld {
 }
 
 impl FakeWorld {
-    fn publish_ports(&self) -> PublishPorts {
+    /// What the publisher of `replica` is told.
+    #[must_use]
+    pub fn publish_settings(&self, replica: &str) -> PublishSettings {
+        PublishSettings {
+            deployment: self.catalogue.deployment.clone(),
+            replica: replica.to_owned(),
+            shared: true,
+            confirmations: self.confirmations,
+            cosignatures: self.witnesses.len(),
+            heartbeat: SignedDuration::from_mins(10),
+            former: self.former.clone(),
+            overrides: self.overrides.clone(),
+        }
+    }
+
+    /// What a publisher needs.
+    #[must_use]
+    pub fn publish_ports(&self) -> PublishPorts {
         let archives = std::iter::once(&self.archive).chain(&self.more_archives);
         PublishPorts {
             log: self.store.clone(),
             restore: self.store.clone(),
             leases: self.store.clone(),
+            facts: self.store.clone(),
+            cursors: self.store.clone(),
             archives: archives.map(|archive| archive.clone() as Arc<dyn Archive>).collect(),
             signer: self.signer.clone(),
             witnesses: self.witnesses.clone(),

@@ -8,25 +8,27 @@
 
 mod health;
 mod import;
+mod overrides;
 mod place;
 mod proof;
 mod round;
 mod signatory;
 mod sync;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use halligan_core::id::DeploymentId;
 use halligan_log::{Edge, SignedCheckpoint, VerifierKey};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use crate::ports::{
-    Archive, CheckpointSigner, Clock, Lease, Leases, LogRestore, LogStore, SignError, StoreError, Witness,
+    Archive, CheckpointSigner, Clock, Cursors, Facts, Lease, Leases, LogRestore, LogStore, SignError, StoreError, Witness,
 };
 use crate::recorder::Recorder;
 
 pub use health::{Health, PlaceHealth};
+pub use overrides::{Override, OverrideRules, Overrides};
 
 use place::Place;
 use signatory::{Signatory, SigningError};
@@ -46,6 +48,8 @@ pub struct PublishPorts {
     pub log: Arc<dyn LogStore>,
     pub restore: Arc<dyn LogRestore>,
     pub leases: Arc<dyn Leases>,
+    pub facts: Arc<dyn Facts>,
+    pub cursors: Arc<dyn Cursors>,
     pub archives: Vec<Arc<dyn Archive>>,
     pub signer: Arc<dyn CheckpointSigner>,
     pub witnesses: Vec<Arc<dyn Witness>>,
@@ -68,6 +72,8 @@ pub struct PublishSettings {
     pub heartbeat: SignedDuration,
     /// Keys that signed this log before.
     pub former: Vec<VerifierKey>,
+    /// The way round when no archive can be reached.
+    pub overrides: OverrideRules,
 }
 
 /// Why entries could not be published.
@@ -138,6 +144,8 @@ struct Inner {
     health: Arc<Health>,
     turn: Mutex<Turn>,
     durable: watch::Sender<u64>,
+    /// Who forwards what was published.
+    followers: std::sync::Mutex<Vec<Arc<Notify>>>,
     failure: watch::Sender<Option<String>>,
     synced: watch::Sender<bool>,
     doubt: watch::Sender<Doubt>,
@@ -165,7 +173,7 @@ struct Turn {
 impl Publisher {
     /// A publisher of this store's entries.
     pub fn new(ports: PublishPorts, settings: PublishSettings, clock: Arc<dyn Clock>, recorder: Arc<Recorder>) -> Self {
-        let PublishPorts { log, restore, leases, archives, signer, witnesses } = ports;
+        let PublishPorts { log, restore, leases, archives, signer, witnesses, .. } = ports;
         let keys: Vec<VerifierKey> = std::iter::once(signer.key().clone()).chain(settings.former.clone()).collect();
         let health = Arc::new(Health::new(recorder.clone()));
         Self(Arc::new(Inner {
@@ -181,6 +189,7 @@ impl Publisher {
             health,
             turn: Mutex::default(),
             durable: watch::Sender::new(0),
+            followers: std::sync::Mutex::default(),
             failure: watch::Sender::new(None),
             synced: watch::Sender::new(false),
             doubt: watch::Sender::default(),
@@ -248,6 +257,19 @@ impl Publisher {
         self.0.places.iter().any(|place| place.size().is_none_or(|size| size < durable))
     }
 
+    /// A signal for one who forwards what is published: it comes whenever there is more.
+    #[must_use]
+    pub fn follow(&self) -> Arc<Notify> {
+        let follower = Arc::new(Notify::new());
+        self.0.followers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&follower));
+        follower
+    }
+
+    /// Wakes who forwards although nothing was published: an override is in force.
+    pub fn wake_followers(&self) {
+        self.0.wake_followers();
+    }
+
     /// How the archives, sinks and witnesses are.
     #[must_use]
     pub fn health(&self) -> &Arc<Health> {
@@ -291,7 +313,16 @@ impl Inner {
     }
 
     fn confirm(&self, position: u64) {
-        self.durable.send_if_modified(|durable| std::mem::replace(durable, (*durable).max(position)) < position);
+        let moved =
+            self.durable.send_if_modified(|durable| std::mem::replace(durable, (*durable).max(position)) < position);
+        if moved {
+            self.wake_followers();
+        }
+    }
+
+    fn wake_followers(&self) {
+        let followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
+        followers.iter().for_each(|follower| follower.notify_one());
     }
 
     /// Publishes under the lease. Where others may want it, it is given back.

@@ -3,6 +3,8 @@
 //! next has something to do.
 
 mod deadlines;
+mod forwarding;
+mod guards;
 mod housekeeping;
 mod incident_watch;
 mod observation;
@@ -15,6 +17,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use deadlines::Deadlines;
+pub use forwarding::{Forwarding, ForwardingPorts};
+pub use guards::{GuardPorts, Guards};
 pub use housekeeping::Housekeeping;
 pub use incident_watch::IncidentWatch;
 pub use publishing::Publishing;
