@@ -79,19 +79,7 @@ impl Edge {
     /// The tree's root.
     #[must_use]
     pub fn root(&self) -> Hash {
-        let mut root = None;
-        // From the right: every subtree to the left is larger.
-        for hashes in &self.levels {
-            let mut rest = hashes.as_slice();
-            while !rest.is_empty() {
-                let width = 1 << rest.len().trailing_zeros();
-                let (before, subtree) = rest.split_at(rest.len() - width);
-                let left = subtree_root(subtree);
-                root = Some(root.map_or(left, |right| node_hash(left, right)));
-                rest = before;
-            }
-        }
-        root.unwrap_or(EMPTY_HASH)
+        root_of(self.levels.iter().map(Vec::as_slice))
     }
 
     /// The edge after `leaves` have come, and every object that changes.
@@ -243,6 +231,22 @@ fn tile(hashes: &[Hash]) -> Vec<u8> {
 pub fn read_tile(bytes: &[u8], count: usize) -> Option<Vec<Hash>> {
     let (hashes, rest) = bytes.as_chunks::<HASH_BYTES>();
     (rest.is_empty() && hashes.len() == count).then(|| hashes.iter().copied().map(Hash).collect())
+}
+
+/// The root of the tree whose right edge has these hashes at its levels, from the lowest up.
+pub(crate) fn root_of<'a>(levels: impl IntoIterator<Item = &'a [Hash]>) -> Hash {
+    let mut root = None;
+    // From the right: every subtree to the left is larger.
+    for mut rest in levels {
+        while !rest.is_empty() {
+            let width = 1 << rest.len().trailing_zeros();
+            let (before, subtree) = rest.split_at(rest.len() - width);
+            let left = subtree_root(subtree);
+            root = Some(root.map_or(left, |right| node_hash(left, right)));
+            rest = before;
+        }
+    }
+    root.unwrap_or(EMPTY_HASH)
 }
 
 /// The root over a power of two of hashes.
