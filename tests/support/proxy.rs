@@ -25,6 +25,8 @@ pub enum Trouble {
     Silence,
     /// Taken to the stand-in; its answer is thrown away with the connection.
     Reset,
+    /// Taken to the stand-in; half of its answer comes back, and an end of the connection.
+    Cut,
     /// Taken to the stand-in; its answer's `Date` is moved by so many seconds.
     Date(i64),
     /// Taken to the stand-in so much later: as far away as AWS is.
@@ -49,7 +51,9 @@ impl Trouble {
 pub struct Seen {
     pub target: String,
     pub headers: HeaderMap,
+    /// As text, to look into; it is taken on as it is.
     pub body: String,
+    bytes: Vec<u8>,
 }
 
 impl Seen {
@@ -193,6 +197,12 @@ async fn serve(mut stream: TcpStream, upstream: u16, state: Arc<State>) {
                 while stream.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {}
                 return;
             }
+            Some(Trouble::Cut) => {
+                let answer = forward(&http, upstream, method, &seen, &state).await;
+                let bytes = answer.bytes();
+                let _ = stream.write_all(&bytes[..bytes.len() - answer.body.len().div_ceil(2)]).await;
+                return;
+            }
             Some(Trouble::Reset) => {
                 forward(&http, upstream, method, &seen, &state).await;
                 return;
@@ -238,7 +248,7 @@ async fn read(stream: &mut TcpStream) -> Option<(Method, Seen)> {
             return None;
         }
     }
-    Some((method, Seen { target, headers, body: String::from_utf8(body).unwrap() }))
+    Some((method, Seen { target, headers, body: String::from_utf8_lossy(&body).into_owned(), bytes: body }))
 }
 
 struct Answer {
@@ -265,7 +275,7 @@ impl Answer {
 /// With every header as it was: the signature covers them.
 async fn forward(http: &reqwest::Client, upstream: u16, method: Method, seen: &Seen, state: &State) -> Answer {
     let url = format!("http://127.0.0.1:{upstream}{}", seen.target);
-    let sent = http.request(method, url).headers(seen.headers.clone()).body(seen.body.clone()).send().await;
+    let sent = http.request(method, url).headers(seen.headers.clone()).body(seen.bytes.clone()).send().await;
     let answer = sent.expect("the stand-in answers");
     let status = answer.status();
     let mut headers = answer.headers().clone();
