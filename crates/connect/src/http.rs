@@ -75,7 +75,7 @@ pub(crate) fn check(url: &Url) -> Result<(), String> {
         return Err("is not https: expected https, or http to this machine's loopback".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("holds a user name or password: expected none".to_owned());
+        return Err("holds a user name or password: expected secrets in settings of their own".to_owned());
     }
     Ok(())
 }

@@ -83,7 +83,7 @@ impl HttpLog {
                 Err(Failure::lasting(format!("{answered}: expected a token that may read it")))
             }
             status if status.is_redirection() => Err(Failure::lasting(format!(
-                "{answered}, a redirect to elsewhere, which is not followed: check the URL"
+                "{answered}, a redirect that is not followed (to elsewhere, or one too many): check the URL"
             ))),
             status if status.is_server_error() || is_passing(status) => Err(Failure::passing(answered)),
             _ => Err(Failure::lasting(format!("{answered}: expected 200, or 404 for what isn't there"))),

@@ -8,6 +8,8 @@ pub mod witness;
 
 mod http;
 mod objects;
+#[cfg(test)]
+mod test_server;
 
 pub use directory_archive::{DirectoryArchive, DirectoryLog};
 pub use http_log::HttpLog;

@@ -82,7 +82,7 @@ pub(super) struct Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // Gone, if it was renamed. What stays is taken away when the archive is opened.
-        drop(unlinkat(&self.directory, &self.name, AtFlags::empty()));
+        let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
     }
 }
 

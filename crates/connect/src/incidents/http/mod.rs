@@ -4,10 +4,9 @@ mod answer;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
+use backon::Retryable;
 use halligan_core::incident::{IncidentId, IncidentStatus};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url, redirect};
@@ -16,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use self::answer::Meaning;
 use self::template::UrlTemplate;
 use super::{BODY_BYTES_MAX, unknown};
+use crate::http::{self, Failure, Patience};
 
 pub use answer::Fields;
 
@@ -45,22 +45,12 @@ pub struct InvalidHttpSettings {
     pub problem: String,
 }
 
-/// How long a tool is waited for.
-#[derive(Debug, Clone, Copy)]
-struct Patience {
-    /// For one answer, from connecting to its last byte.
-    attempt: Duration,
-    /// For all of them, and the pauses between.
-    total: Duration,
-    first_pause: Duration,
-}
-
 const PATIENCE: Patience = Patience {
     attempt: Duration::from_secs(3),
     total: Duration::from_secs(6),
     first_pause: Duration::from_millis(150),
+    retries: 2,
 };
-const RETRIES_MAX: usize = 2;
 
 /// A tool that is asked over HTTP.
 #[derive(Debug)]
@@ -70,23 +60,6 @@ pub struct HttpIncidents {
     headers: HeaderMap,
     meaning: Meaning,
     patience: Patience,
-}
-
-/// Why an attempt came to nothing.
-struct Failure {
-    reason: String,
-    /// Whether another attempt may fare better.
-    passing: bool,
-}
-
-impl Failure {
-    fn lasting(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), passing: false }
-    }
-
-    fn passing(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), passing: true }
-    }
 }
 
 impl HttpIncidents {
@@ -119,7 +92,10 @@ impl HttpIncidents {
                 &format!("holds `{both}`, as open_values does: expected each status in one of them"),
             );
         }
-        let client = url.as_ref().and_then(|url| client(url, patience).map_err(|problem| refuse("url", &problem)).ok());
+        let client = url.as_ref().and_then(|url| {
+            let client = http::client(url.example(), &patience, redirect::Policy::none());
+            client.map_err(|problem| refuse("url", &problem)).ok()
+        });
         match (url, client) {
             (Some(url), Some(client)) if invalid.is_empty() => {
                 let meaning = Meaning { fields, open_values, closed_values };
@@ -134,9 +110,7 @@ impl HttpIncidents {
         let Some(url) = self.url.fill(id.as_str()) else {
             return unknown("the incident's id can't stand in the tool's URL");
         };
-        let pauses =
-            ExponentialBuilder::default().with_min_delay(self.patience.first_pause).with_max_times(RETRIES_MAX);
-        let ask = (|| self.ask(&url)).retry(pauses).when(|failure| failure.passing);
+        let ask = (|| self.ask(&url)).retry(self.patience.pauses()).when(|failure| failure.passing);
         match tokio::time::timeout(self.patience.total, ask).await {
             Ok(Ok(status)) => status,
             Ok(Err(failure)) => unknown(failure.reason),
@@ -173,31 +147,16 @@ impl HttpIncidents {
         }
     }
 
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unanswered(error))? {
-            if body.len() + chunk.len() > BODY_BYTES_MAX {
-                return Err(Failure::lasting(format!("the tool's answer is longer than {BODY_BYTES_MAX} bytes")));
-            }
-            body.extend_from_slice(&chunk);
+    async fn body(&self, response: Response) -> Result<Vec<u8>, Failure> {
+        let body = http::body(response, BODY_BYTES_MAX + 1).await.map_err(|error| self.unanswered(error))?;
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Failure::lasting(format!("the tool's answer is longer than {BODY_BYTES_MAX} bytes")));
         }
         Ok(body)
     }
 
     fn unanswered(&self, error: reqwest::Error) -> Failure {
-        if error.is_timeout() {
-            return Failure::passing(format!("the tool gave no answer within {:?}", self.patience.attempt));
-        }
-        // Without the URL: who reads this needs the cause, and the id is in the entry.
-        let error = error.without_url();
-        let mut reason = "the tool can't be reached".to_owned();
-        let mut cause: Option<&dyn Error> = Some(&error);
-        while let Some(error) = cause {
-            reason.push_str(": ");
-            reason.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Failure { passing: !error.is_builder(), reason }
+        Failure::unanswered("the tool", &self.patience, error)
     }
 }
 
@@ -217,22 +176,6 @@ fn header_map(headers: BTreeMap<String, SecretString>, refuse: &mut impl FnMut(&
         }
     }
     map
-}
-
-fn client(url: &UrlTemplate, patience: Patience) -> Result<Client, String> {
-    let mut builder = Client::builder()
-        .user_agent(concat!("halligan/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .referer(false)
-        .timeout(patience.attempt)
-        .https_only(!url.is_plain());
-    if url.is_plain() {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| {
-        let cause = error.source().map(ToString::to_string).unwrap_or_default();
-        format!("can't be asked over TLS on this machine: {error}: {cause}")
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! A URL with room for an incident's id, which can't leave its place.
 
-use std::net::IpAddr;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 
@@ -30,21 +28,16 @@ impl UrlTemplate {
             Url::parse(&text.replace(PLACE, id)).map_err(|error| format!("is not a URL ({error}): {expected}"))
         };
         let (example, other) = (parse("x")?, parse("y")?);
-        if !(example.scheme() == "https" || example.scheme() == "http" && is_loopback(&example)) {
-            return Err("is not https: expected https, or http to this machine's loopback".to_owned());
-        }
-        if !example.username().is_empty() || example.password().is_some() {
-            return Err("holds a user name or password: expected them as a header, by `secret_headers`".to_owned());
-        }
+        crate::http::check(&example)?;
         if example.origin() != other.origin() || example.fragment().is_some() {
             return Err(format!("has `{PLACE}` in its host, or a fragment: expected it in the path or the query"));
         }
         Ok(Self { text: text.to_owned(), example })
     }
 
-    /// Plain HTTP: never through a proxy, which would see the headers.
-    pub(super) fn is_plain(&self) -> bool {
-        self.example.scheme() == "http"
+    /// A URL like those that are asked.
+    pub(super) const fn example(&self) -> &Url {
+        &self.example
     }
 
     /// The URL of this incident; none if the id would stand anywhere but in its place.
@@ -62,12 +55,6 @@ impl UrlTemplate {
             && url.username().is_empty();
         in_place.then_some(url)
     }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -145,7 +132,7 @@ mod tests {
             assert!(refusal.contains(because) && !refusal.contains("secret@"), "{text}: {refusal}");
         }
         for text in ["http://127.0.0.1:8000/{id}", "http://[::1]:8000/{id}", "http://localhost/{id}"] {
-            assert!(UrlTemplate::parse(text).unwrap().is_plain());
+            assert!(UrlTemplate::parse(text).is_ok(), "{text}");
         }
     }
 }

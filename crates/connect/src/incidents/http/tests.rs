@@ -1,10 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::ops::Deref;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::HeaderMap as Headers;
@@ -14,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::test_server::TestServer;
 
 const TOKEN: &str = "Token token=halligan-test-secret";
 /// Short pauses, and deadlines that no busy machine reaches.
@@ -21,35 +19,26 @@ const PATIENT: Patience = Patience {
     attempt: Duration::from_secs(30),
     total: Duration::from_secs(60),
     first_pause: Duration::from_millis(1),
+    retries: PATIENCE.retries,
 };
 
 /// A tool on loopback that ends with the test, and counts what it was asked.
-struct Tool {
-    address: SocketAddr,
-    asked: Arc<AtomicUsize>,
-    server: tokio::task::JoinHandle<()>,
-}
+struct Tool(TestServer);
 
-impl Drop for Tool {
-    fn drop(&mut self) {
-        self.server.abort();
+impl Deref for Tool {
+    type Target = TestServer;
+
+    fn deref(&self) -> &TestServer {
+        &self.0
     }
 }
 
 impl Tool {
-    /// `answer` is given the request and how many came before it.
     async fn start<F>(answer: impl Fn(Request, usize) -> F + Clone + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Answer> + Send + 'static,
     {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&asked);
-        let app =
-            Router::new().fallback(move |request: Request| answer(request, counter.fetch_add(1, Ordering::SeqCst)));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, asked, server }
+        Self(TestServer::start(answer).await)
     }
 
     async fn always(status: u16, body: impl Into<String>) -> Self {
@@ -74,10 +63,6 @@ impl Tool {
 
     async fn unknown(&self) -> String {
         unknown_of(self.check("INC-1").await)
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
     }
 }
 
@@ -193,7 +178,7 @@ async fn a_passing_failure_is_asked_again() {
         }
         let tool = Tool::always(failure, open()).await;
         assert!(tool.unknown().await.contains(&format!("answered {failure}")));
-        assert_eq!(tool.asked(), 1 + RETRIES_MAX);
+        assert_eq!(tool.asked(), 1 + PATIENCE.retries);
     }
 }
 
@@ -203,7 +188,7 @@ async fn a_tool_that_is_silent_is_given_up_in_time() {
     let tool = silent().await;
     let patience = Patience { attempt: Duration::from_millis(300), ..PATIENT };
     let reason = unknown_of(tool.check_within("INC-1", patience).await);
-    assert_eq!((reason.as_str(), tool.asked()), ("the tool gave no answer within 300ms", 1 + RETRIES_MAX));
+    assert_eq!((reason.as_str(), tool.asked()), ("the tool gave no answer within 300ms", 1 + PATIENCE.retries));
 
     let tool = silent().await;
     let patience = Patience { total: Duration::from_millis(300), ..PATIENT };
