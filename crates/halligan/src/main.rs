@@ -4,9 +4,12 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod log_key;
+mod places;
 mod replica;
 mod serve;
 mod standin;
+mod witness;
 mod workers;
 
 use std::process::ExitCode;

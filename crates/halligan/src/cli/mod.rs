@@ -10,6 +10,7 @@ mod exec;
 mod extend;
 mod give_back;
 mod list;
+mod log;
 mod parse;
 mod request;
 mod revoke;
@@ -30,7 +31,7 @@ pub use context::Context;
 pub use ui::Ui;
 
 use crate::client::failure::Failure;
-use crate::serve;
+use crate::{serve, witness};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -81,6 +82,8 @@ enum Command {
     Demo(crate::demo::Args),
     /// Run the broker
     Serve(serve::Args),
+    /// Run a witness of logs: it cosigns what extends what it has seen
+    Witness(witness::Args),
     #[command(flatten)]
     Client(ClientCommand),
 }
@@ -118,6 +121,8 @@ enum ClientCommand {
     Whoami(whoami::Args),
     /// Make keys and bearer tokens
     Token(token::Args),
+    /// The transparency log
+    Log(log::Args),
 }
 
 /// Runs the command and says how it ended.
@@ -129,6 +134,7 @@ pub fn run(cli: Cli) -> ExitCode {
         // These have a runtime, a trace and exit codes of their own.
         Command::Demo(args) => return crate::demo::run(&args, &context.ui),
         Command::Serve(args) => return serve::run(&args),
+        Command::Witness(args) => return witness::run(&args),
         Command::Client(command) => command,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -158,6 +164,7 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
         ClientCommand::Roles(args) => roles::run(args, context).await?,
         ClientCommand::Whoami(args) => whoami::run(args, context).await?,
         ClientCommand::Token(args) => token::run(args, context)?,
+        ClientCommand::Log(args) => log::run(&args, context)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,6 +11,8 @@ use super::identity::IdentityError;
 use super::private::PrivateError;
 use super::profile::ProfileError;
 use super::token::TokenError;
+use crate::config::ConfigError;
+use crate::log_key::KeyFileError;
 
 /// The exit codes, as `--help` and the manual list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,12 @@ pub enum Failure {
     /// A key.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The key of a log or a witness.
+    #[error(transparent)]
+    LogKey(#[from] KeyFileError),
+    /// The broker's configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// Something else on this machine.
     #[error("can't {doing}")]
     Local {
@@ -134,7 +142,12 @@ impl Failure {
             Self::Identity(_) => Exit::NoAccess,
             Self::Usage(_) => Exit::Usage,
             Self::Over(_) => Exit::Over,
-            Self::Unconfirmed(_) | Self::Private(_) | Self::Token(_) | Self::Local { .. } => Exit::Stopped,
+            Self::Unconfirmed(_)
+            | Self::Private(_)
+            | Self::Token(_)
+            | Self::LogKey(_)
+            | Self::Config(_)
+            | Self::Local { .. } => Exit::Stopped,
             Self::Interrupted(_) => Exit::Interrupted,
         }
     }
@@ -152,6 +165,8 @@ impl Failure {
             | Self::Interrupted(_)
             | Self::Private(_)
             | Self::Token(_)
+            | Self::LogKey(_)
+            | Self::Config(_)
             | Self::Local { .. } => false,
         }
     }
@@ -182,7 +197,7 @@ impl Failure {
             Self::Over(_) => ("over", "The grant is over"),
             Self::Unconfirmed(_) => ("unconfirmed", "It was not confirmed"),
             Self::Interrupted(_) => ("interrupted", "It was interrupted"),
-            Self::Private(_) | Self::Token(_) | Self::Local { .. } => {
+            Self::Private(_) | Self::Token(_) | Self::LogKey(_) | Self::Config(_) | Self::Local { .. } => {
                 ("stopped", "Something on this machine is in the way")
             }
         };
