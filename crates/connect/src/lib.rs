@@ -4,6 +4,7 @@
 pub mod directory_archive;
 pub mod http_log;
 pub mod incidents;
+pub mod ocsf;
 pub mod witness;
 
 mod http;
@@ -13,4 +14,5 @@ mod test_server;
 
 pub use directory_archive::{DirectoryArchive, DirectoryLog};
 pub use http_log::HttpLog;
+pub use ocsf::OcsfFile;
 pub use witness::HttpWitness;

@@ -189,7 +189,7 @@ fn entry(n: usize, by: &By, kind: &str, data: &Value) -> Entry {
     Entry {
         v: VERSION,
         id: Uuid::from_u128(0x019c_a6f1_3cb8_7000_8000_0000_0000_0000 + n as u128),
-        time: format!("2026-03-01T03:12:{:02}.113Z", n % 60).parse().unwrap(),
+        time: format!("2026-03-01T03:12:{:02}.113Z", n + 7).parse().unwrap(),
         decided_at: None,
         event,
         actor,
