@@ -86,6 +86,8 @@ macro_rules! kinds {
 kinds! {
     /// A field is missing, unknown or malformed.
     Invalid = "invalid-request", "The request is malformed";
+    /// It has not read the log yet.
+    Starting = "starting", "The broker is starting";
     /// No usable bearer token.
     Unauthenticated = "unauthenticated", "The caller is not known";
     /// The token is good and nobody's.

@@ -1,6 +1,7 @@
 //! What an archive holds, and under which keys.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Entries in a full bundle, and hashes in a full tile.
 pub const FULL: u16 = 256;
@@ -100,6 +101,58 @@ impl fmt::Display for Object {
     }
 }
 
+/// The text is no object's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "it is no key of an archive's object: expected such as `checkpoint`, `tile/0/000.p/7` or `tile/entries/x001/234`"
+)]
+pub struct NoObject;
+
+impl FromStr for Object {
+    type Err = NoObject;
+
+    fn from_str(text: &str) -> Result<Self, NoObject> {
+        let object = match text.split_once('/') {
+            None if text == "checkpoint" => Some(Self::Checkpoint),
+            None => None,
+            Some(("personal", rest)) => span(rest).map(Self::Personal),
+            Some(("successor", rest)) => successor(rest),
+            Some(("tile", rest)) => rest.split_once('/').and_then(|(level, rest)| match level {
+                "entries" => span(rest).map(Self::Entries),
+                level => Some(Self::Hashes { level: level.parse().ok()?, span: span(rest)? }),
+            }),
+            Some(_) => None,
+        };
+        // One key an object: other spellings are none.
+        object.filter(|object| object.to_string() == text).ok_or(NoObject)
+    }
+}
+
+fn span(text: &str) -> Option<Span> {
+    match text.split_once(".p/") {
+        None => Some(Span::full(number(text)?)),
+        Some((n, width)) => {
+            let width = width.parse().ok().filter(|width| (1..FULL).contains(width))?;
+            Some(Span { n: number(n)?, width })
+        }
+    }
+}
+
+fn successor(text: &str) -> Option<Object> {
+    let (size, attempt) = match text.split_once('.') {
+        None => (text, 0),
+        Some((size, attempt)) => (size, attempt.parse().ok().filter(|attempt| *attempt > 0)?),
+    };
+    Some(Object::Successor { size: number(size)?, attempt })
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.split('/').try_fold(0_u64, |sum, digits| {
+        let digits: u64 = digits.strip_prefix('x').unwrap_or(digits).parse().ok().filter(|digits| *digits < 1_000)?;
+        sum.checked_mul(1_000)?.checked_add(digits)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +168,51 @@ mod tests {
         assert_eq!(tile.to_string(), "tile/3/x001/x234/067");
         assert_eq!(Object::Personal(Span { n: 7, width: 3 }).to_string(), "personal/007.p/3");
         let successor = |attempt| Object::Successor { size: 20_000_001, attempt }.to_string();
-        assert_eq!((successor(0), successor(2)), ("successor/x020/x000/001".into(), "successor/x020/x000/001.2".into()));
+        assert_eq!(
+            (successor(0), successor(2)),
+            ("successor/x020/x000/001".into(), "successor/x020/x000/001.2".into())
+        );
+    }
+
+    #[test]
+    fn a_key_names_one_object_and_nothing_else_does() {
+        let numbers = [0, 7, 999, 1_000, 1_234_067, 20_000_001];
+        for n in numbers {
+            for span in [Span::full(n), Span { n, width: 1 }, Span { n, width: 255 }] {
+                let objects = [Object::Entries(span), Object::Personal(span), Object::Hashes { level: 2, span }];
+                for object in objects {
+                    assert_eq!(object.to_string().parse(), Ok(object), "{object}");
+                }
+            }
+            for attempt in [0, 3] {
+                let object = Object::Successor { size: n, attempt };
+                assert_eq!(object.to_string().parse(), Ok(object), "{object}");
+            }
+        }
+        assert_eq!("checkpoint".parse(), Ok(Object::Checkpoint));
+        let none = [
+            "",
+            "checkpoint/",
+            "/checkpoint",
+            "tile",
+            "tile/0",
+            "tile/0/0",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/0/000.p/07",
+            "tile/00/000",
+            "tile/0/001/000",
+            "tile/0/x001",
+            "tile/entries/../000",
+            "tile/256/000",
+            "successor/000.0",
+            "successor/+00",
+            "personal/000.p/x",
+            "tile/entries/x99999999999999999999/000",
+        ];
+        for text in none {
+            assert_eq!(text.parse::<Object>(), Err(NoObject), "{text}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod answer;
 mod conditions;
 mod end;
 mod extend;
+mod log;
 mod mint;
 mod read;
 mod request;
@@ -31,6 +32,8 @@ use crate::rate::Rate;
 use crate::recorder::Recorder;
 use crate::skew::SkewGuard;
 use crate::wake::Wake;
+
+pub use log::LogReaders;
 
 const ORPHANS_PAGE: u32 = 200;
 /// No grant that was asked for longer ago has a token that lives.
@@ -62,6 +65,8 @@ pub struct Settings {
     pub log_wait: SignedDuration,
     /// How many mints a grant may have a minute.
     pub mints_per_minute: u32,
+    /// Who may read the log.
+    pub log_readers: LogReaders,
 }
 
 /// The broker: every use case is a method.

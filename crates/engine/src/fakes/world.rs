@@ -100,7 +100,12 @@ impl FakeWorld {
             clock_offset: aws.clone(),
         };
         let publish = self.publish_settings(replica);
-        let settings = Settings { publish, log_wait: SignedDuration::from_secs(2), mints_per_minute: 30 };
+        let settings = Settings {
+            publish,
+            log_wait: SignedDuration::from_secs(2),
+            mints_per_minute: 30,
+            log_readers: [fixtures::human("carol").person].into(),
+        };
         let broker = Arc::new(Broker::new(self.catalogue.clone(), ports, settings));
         let ports = RevocationPorts {
             clock: self.clock.clone(),

@@ -250,6 +250,12 @@ impl Publisher {
         turn.signed.as_ref().map(|(_, at)| *at + self.0.settings.heartbeat)
     }
 
+    /// The key that signs.
+    #[must_use]
+    pub fn key(&self) -> &VerifierKey {
+        self.0.signatory.key()
+    }
+
     /// Whether an archive lacks entries, or wasn't reached when it was last written to.
     #[must_use]
     pub fn is_behind(&self) -> bool {

@@ -25,7 +25,7 @@ const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 pub struct OverrideRules {
     /// Who may grant it. Nobody: there is no override.
     pub granters: BTreeSet<PersonId>,
-    /// The sinks of which one must confirm.
+    /// The sinks that must confirm, all of them.
     pub confirmed_by: Vec<String>,
     /// The longest that it lasts.
     pub longest: SignedDuration,
@@ -38,7 +38,7 @@ pub struct Override {
     pub by: PersonId,
     /// Until when.
     pub until: Timestamp,
-    /// The sinks of which one must confirm.
+    /// The sinks that must confirm, all of them.
     pub confirmed_by: Vec<String>,
 }
 
@@ -138,10 +138,10 @@ impl Overrides {
         Ok(())
     }
 
-    /// Waits until a sink has confirmed everything up to `position` in the archives' stead.
+    /// Waits until the sinks have confirmed everything up to `position` in the archives' stead.
     ///
     /// # Errors
-    /// A text for people: no override is in force for this caller, or no sink confirmed.
+    /// A text for people: no override is in force for this caller, or a sink didn't confirm.
     pub async fn confirmed(
         &self,
         caller: &Caller,
@@ -157,13 +157,18 @@ impl Overrides {
         }
         let deadline = tokio::time::Instant::now() + within.unsigned_abs();
         loop {
+            let mut missing = Vec::new();
             for name in &granted.confirmed_by {
-                if self.cursors.cursor(name).await.is_ok_and(|cursor| cursor >= position) {
-                    return Ok(());
+                if !self.cursors.cursor(name).await.is_ok_and(|cursor| cursor >= position) {
+                    missing.push(name.as_str());
                 }
             }
+            // With nobody to confirm, nothing is confirmed.
+            if missing.is_empty() && !granted.confirmed_by.is_empty() {
+                return Ok(());
+            }
             if tokio::time::timeout_at(deadline, tokio::time::sleep(LOOK_AGAIN)).await.is_err() {
-                return Err(format!("none of {} has confirmed either", granted.confirmed_by.join(", ")));
+                return Err(format!("{} has not confirmed either", missing.join(", ")));
             }
         }
     }

@@ -1,0 +1,132 @@
+//! The places of the log, made from the configuration: for whoever serves, and for
+//! whoever examines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use async_trait::async_trait;
+use halligan_aws::{ArchiveSettings, AssumedRole, Aws, CloudWatchSettings, KmsSettings, ReaderSettings};
+use halligan_connect::directory_archive::DirectoryArchive;
+use halligan_connect::ocsf::OcsfFile;
+use halligan_connect::witness::HttpWitness;
+use halligan_core::catalogue::RoleArn;
+use halligan_core::id::{DeploymentId, PlaceId};
+use halligan_engine::ports::{Archive, CheckpointSigner, Entropy, SignError, Sink, Witness};
+use halligan_log::key::Kind;
+use halligan_log::{SigningKey, VerifierKey};
+
+use crate::config::log::{self, KeyPlace, Log};
+use crate::log_key;
+
+/// Every archive of the configuration.
+pub async fn archives(log: &Log, deployment: &DeploymentId, aws: &Aws) -> anyhow::Result<Vec<Arc<dyn Archive>>> {
+    let mut archives: Vec<Arc<dyn Archive>> = Vec::with_capacity(log.archives.len());
+    for (name, archive) in &log.archives {
+        archives.push(match archive {
+            log::Archive::Directory { path } => {
+                let opened = DirectoryArchive::open(name.to_string(), path).await;
+                Arc::new(opened.with_context(|| format!("the archive `{name}` can't be opened"))?)
+            }
+            log::Archive::S3(s3) => {
+                Arc::new(aws.archive(deployment, s3_settings(name.as_str(), s3)))
+            }
+        });
+    }
+    Ok(archives)
+}
+
+fn s3_settings(name: &str, s3: &log::S3Archive) -> ArchiveSettings {
+    ArchiveSettings {
+        reader: ReaderSettings {
+            name: name.to_owned(),
+            bucket: s3.bucket.clone(),
+            personal_bucket: Some(s3.personal_bucket.clone()),
+            region: s3.region.clone(),
+            account: Some(s3.account.clone()),
+            role: Some(assumed(&s3.reader, &s3.external_id)),
+        },
+        writer: assumed(&s3.writer, &s3.external_id),
+        retention_days: s3.retention_days.into(),
+    }
+}
+
+fn assumed(arn: &RoleArn, external_id: &str) -> AssumedRole {
+    AssumedRole { arn: arn.clone(), external_id: external_id.to_owned() }
+}
+
+/// Every sink of the configuration.
+pub fn sinks(log: &Log, deployment: &DeploymentId, aws: &Aws) -> Vec<Arc<dyn Sink>> {
+    let sink = |(name, sink): (&PlaceId, &log::Sink)| -> Arc<dyn Sink> {
+        match sink {
+            log::Sink::Ocsf { path } => Arc::new(OcsfFile::new(name.to_string(), path)),
+            log::Sink::CloudWatch(to) => Arc::new(aws.cloudwatch(
+                deployment,
+                CloudWatchSettings {
+                    name: name.to_string(),
+                    log_group: to.log_group.clone(),
+                    log_stream: to.log_stream.clone(),
+                    region: to.region.clone(),
+                    writer: assumed(&to.writer, &to.external_id),
+                },
+            )),
+        }
+    };
+    log.sinks.iter().map(sink).collect()
+}
+
+/// Every witness of the configuration.
+pub fn witnesses(log: &Log) -> anyhow::Result<Vec<Arc<dyn Witness>>> {
+    let mut witnesses: Vec<Arc<dyn Witness>> = Vec::with_capacity(log.witnesses.len());
+    for (name, witness) in &log.witnesses {
+        let made = HttpWitness::new(name.to_string(), &witness.url, witness.key.clone());
+        witnesses.push(Arc::new(made.map_err(|because| anyhow!("the witness `{name}` can't be asked: {because}"))?));
+    }
+    Ok(witnesses)
+}
+
+/// The log's key, wherever it is kept; the embedded one is made where there is none.
+pub async fn signer(
+    log: &Log,
+    deployment: &DeploymentId,
+    aws: &Aws,
+    entropy: &dyn Entropy,
+) -> anyhow::Result<Arc<dyn CheckpointSigner>> {
+    let origin = &log.key.origin;
+    let key = match &log.key.kept {
+        KeyPlace::Embedded(path) => log_key::load_or_make(path, origin, entropy)?,
+        KeyPlace::File(path) => log_key::load(path, origin)?,
+        KeyPlace::Kms(kms) => {
+            let role = Some(assumed(&kms.role, &kms.external_id));
+            let settings = KmsSettings { key: kms.arn.clone(), role, origin: origin.clone() };
+            return Ok(Arc::new(aws.kms_signer(deployment, settings).await.context("the log's key can't be used")?));
+        }
+    };
+    Ok(Arc::new(LocalSigner { public: key.verifier(Kind::Log), key }))
+}
+
+/// What tells each place from another of its name, for the record of changes.
+pub fn fingerprints(log: &Log) -> BTreeMap<String, String> {
+    let archives = log.archives.iter().map(|(name, archive)| (format!("archive {name}"), format!("{archive:?}")));
+    let sinks = log.sinks.iter().map(|(name, sink)| (format!("sink {name}"), format!("{sink:?}")));
+    let witnesses = log.witnesses.iter().map(|(name, witness)| (format!("witness {name}"), format!("{witness:?}")));
+    let rules = format!("{} archives, {} witnesses", log.confirmations, log.cosignatures);
+    archives.chain(sinks).chain(witnesses).chain([("confirmations".to_owned(), rules)]).collect()
+}
+
+/// A key in a file.
+struct LocalSigner {
+    key: SigningKey,
+    public: VerifierKey,
+}
+
+#[async_trait]
+impl CheckpointSigner for LocalSigner {
+    fn key(&self) -> &VerifierKey {
+        &self.public
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        Ok(self.key.sign(message))
+    }
+}
