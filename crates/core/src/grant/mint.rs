@@ -18,8 +18,9 @@ impl Grant {
     /// The grant isn't active, its deadline has passed, `by` didn't ask for it, or
     /// the request is no longer the one that was acknowledged.
     pub fn mint_fence(&self, by: &Human, now: Timestamp) -> Result<Timestamp, Refusal> {
+        let fence = self.mintable(by, now)?.activation.fence();
         self.makes_its_hash()?;
-        self.mintable(by, now).map(|active| active.activation.fence())
+        Ok(fence)
     }
 
     /// Records that credentials are about to be minted, and gives the right to.
@@ -33,9 +34,11 @@ impl Grant {
         console: bool,
         now: Timestamp,
     ) -> Result<(Transition, Warrant), Refusal> {
-        self.makes_its_hash()?;
         let fence = draft.policy.fence();
-        let grant = self.with_mint_intended(by, fence, draft.token_seconds, now)?;
+        self.mintable(by, now)?;
+        self.makes_its_hash()?;
+        let mut grant = self.clone();
+        grant.count_mint(fence, draft.token_seconds, now)?;
         let event = Recorded::plain(Event::CredentialsIntended {
             mint: draft.mint,
             session_name: draft.session_name.clone(),
@@ -48,28 +51,23 @@ impl Grant {
         Ok((Transition { grant, events: vec![event], effects: Vec::new() }, warrant))
     }
 
-    /// What an intended mint makes of the grant, without the right to mint: for
-    /// whoever rebuilds a grant from its record.
+    /// Counts an intended mint, without giving the right to it: for whoever rebuilds
+    /// a grant from its record, and has seen there that its requester asked.
     ///
     /// # Errors
-    /// The grant isn't active, its deadline has passed, `by` didn't ask for it, or
-    /// `fence` is not the grant's.
-    pub fn with_mint_intended(
-        &self,
-        by: &Human,
-        fence: Timestamp,
-        token_seconds: u32,
-        now: Timestamp,
-    ) -> Result<Self, Refusal> {
-        let active = self.mintable(by, now)?;
-        if fence != active.activation.fence() {
-            return Err(Refusal::FenceMoved { drafted: fence, fence: active.activation.fence() });
+    /// The grant isn't active, its deadline has passed, or `fence` is not the
+    /// grant's. Nothing is counted.
+    pub fn count_mint(&mut self, fence: Timestamp, token_seconds: u32, now: Timestamp) -> Result<(), Refusal> {
+        let expected = self.in_time(now)?.activation.fence();
+        if fence != expected {
+            return Err(Refusal::FenceMoved { drafted: fence, fence: expected });
         }
-        let mut active = active.clone();
-        let mints = &mut active.activation.mints;
-        mints.count = mints.count.saturating_add(1);
-        mints.tokens_until = mints.tokens_until.max(Some(token_until(token_seconds, now)));
-        Ok(Self { state: State::Active(active), ..self.clone() })
+        if let State::Active(active) = &mut self.state {
+            let mints = &mut active.activation.mints;
+            mints.count = mints.count.saturating_add(1);
+            mints.tokens_until = mints.tokens_until.max(Some(token_until(token_seconds, now)));
+        }
+        Ok(())
     }
 
     /// Whether what `warrant` minted may still be handed out at `now`: the grant
@@ -93,16 +91,19 @@ impl Grant {
     }
 
     fn mintable(&self, by: &Human, now: Timestamp) -> Result<&Active, Refusal> {
+        if matches!(self.state, State::Active(_)) && !self.is_requester(&by.person) {
+            return Err(Refusal::NotRequester { command: "mint under" });
+        }
+        self.in_time(now)
+    }
+
+    /// The activation, while credentials may be minted under it.
+    fn in_time(&self, now: Timestamp) -> Result<&Active, Refusal> {
         match &self.state {
-            State::Active(active) => {
-                if !self.is_requester(&by.person) {
-                    return Err(Refusal::NotRequester { command: "mint under" });
-                }
-                match self.due(now) {
-                    Some(deadline) if deadline != Deadline::ExtensionLapse => Err(Refusal::Overdue(deadline)),
-                    _ => Ok(active),
-                }
-            }
+            State::Active(active) => match self.due(now) {
+                Some(deadline) if deadline != Deadline::ExtensionLapse => Err(Refusal::Overdue(deadline)),
+                _ => Ok(active),
+            },
             State::Pending(_) | State::Dropped(_) | State::Ended(Ended { .. }) => {
                 Err(Refusal::WrongState { command: "mint under", phase: self.phase() })
             }

@@ -28,6 +28,9 @@ fn of(grant: Option<&GrantId>) -> String {
 /// What is wrong with an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Because {
+    /// Not an entry, or not with the data of its type.
+    #[error("it can't be read: {0}")]
+    Unreadable(String),
     /// It says something of a life, and not of which.
     #[error("it names no grant")]
     NoGrant,
@@ -70,6 +73,12 @@ pub enum Because {
     Cut {
         /// Its type.
         expected: String,
+    },
+    /// It stands where nothing brought it.
+    #[error("`{kind}` follows only from what stands before it, and does not here")]
+    Alone {
+        /// Its type.
+        kind: String,
     },
     /// Only people do that.
     #[error("nobody did it: expected a person")]

@@ -15,6 +15,7 @@ mod cause;
 mod illegal;
 mod one;
 mod read;
+mod step;
 
 use std::collections::HashMap;
 
@@ -26,11 +27,11 @@ use halligan_core::id::{DeploymentId, GrantId};
 use jiff::{SignedDuration, Timestamp};
 
 pub use illegal::{Because, Illegal};
-pub use read::{Unreadable, read};
 
 use afterlife::Afterlife;
 use cause::Concern;
 use one::Life;
+use step::Step;
 
 /// So many grants can be open, or wait to be contained, at a time.
 const OPEN_MAX: usize = 65_536;
@@ -81,33 +82,58 @@ impl Lives {
     /// The life is not a legal one from here on. It stays as it was, and further
     /// entries about it are passed over: its first illegal entry tells enough.
     pub fn enter(&mut self, index: u64, sealed: &Sealed) -> Result<(), Illegal> {
-        let entry = &sealed.entry;
-        match cause::concern(&entry.event) {
+        match cause::concern(&sealed.entry.event) {
             Concern::Nothing => Ok(()),
-            Concern::Import => {
-                // The store that would have written the rest of a transition is lost.
-                self.lives.values_mut().for_each(Life::excuse);
-                Ok(())
-            }
-            Concern::Life => {
-                let illegal = |because| Illegal { index, grant: entry.links.grant, kind: entry.event.kind(), because };
-                let grant = entry.links.grant.ok_or_else(|| illegal(Because::NoGrant))?;
-                self.follow(grant, sealed).map_err(illegal)
+            Concern::Import | Concern::Life => self.take(index, &Step::of(sealed)),
+        }
+    }
+
+    /// As [`Lives::enter`], of bytes as the log has them. An entry that concerns no
+    /// life is not read beyond its type, which may be one that isn't known here.
+    ///
+    /// # Errors
+    /// As [`Lives::enter`]; or it can't be read.
+    pub fn enter_bytes(&mut self, index: u64, entry: &[u8], personal: Option<&[u8]>) -> Result<(), Illegal> {
+        match read::step(entry, personal) {
+            Ok(None) => Ok(()),
+            Ok(Some(step)) => self.take(index, &step),
+            // Written in another way, perhaps: slowly, then.
+            Err(_) => {
+                let unreadable = |error: serde_json::Error| Illegal {
+                    index,
+                    grant: None,
+                    kind: "?".to_owned(),
+                    because: Because::Unreadable(error.to_string()),
+                };
+                let entry = serde_json::from_slice(entry).map_err(unreadable)?;
+                let personal = personal.map(serde_json::from_slice).transpose().map_err(unreadable)?;
+                self.enter(index, &Sealed { entry, personal })
             }
         }
     }
 
-    fn follow(&mut self, id: GrantId, sealed: &Sealed) -> Result<(), Because> {
-        if let Some(life) = self.lives.get_mut(&id) {
-            return life.follow(sealed);
+    fn take(&mut self, index: u64, step: &Step<'_>) -> Result<(), Illegal> {
+        let illegal = |because| Illegal { index, grant: step.grant, kind: step.event.kind(), because };
+        if matches!(*step.event, Event::LogImported { .. }) {
+            // The store that would have written the rest of a transition is lost.
+            self.lives.values_mut().for_each(Life::excuse);
+            return Ok(());
         }
-        match &sealed.entry.event {
+        let grant = step.grant.ok_or_else(|| illegal(Because::NoGrant))?;
+        self.follow(grant, step).map_err(illegal)
+    }
+
+    fn follow(&mut self, id: GrantId, step: &Step<'_>) -> Result<(), Because> {
+        if let Some(life) = self.lives.get_mut(&id) {
+            return life.follow(step);
+        }
+        match step.event.as_ref() {
             Event::GrantRequested { .. } => {
                 self.after.check_new(id)?;
                 if self.lives.len() >= OPEN_MAX && self.forgetting() {
                     return Err(Because::TooMany { max: OPEN_MAX });
                 }
-                let life = Life::begin(&self.deployment, id, sealed)?;
+                let life = Life::begin(&self.deployment, id, step)?;
                 self.lives.insert(id, life);
                 self.begun = self.begun.saturating_add(1);
                 Ok(())

@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 
 use halligan_core::actor::Actor;
 use halligan_core::catalogue::Target;
-use halligan_core::entry::{Entry, Sealed, Subject};
 use halligan_core::event::{Event, Recorded};
-use halligan_core::grant::{Grant, Opening, Request, Resolved, State, Transition};
+use halligan_core::grant::{Grant, Opening, Refusal, Request, RequestHash, Resolved, State, Transition};
 use halligan_core::iam::SourceIdentity;
 use halligan_core::id::{DeploymentId, GrantId, MintId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::Owed;
-use super::cause::{Cause, Told, cause, person, reason};
+use super::cause::{Cause, cause};
 use super::illegal::{Because, compare, differs};
+use super::step::{Occasion, Step, What, Who};
 
 /// A grant's id is made in the instant that it is asked for.
 const ID_APART_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -44,12 +44,10 @@ struct Rest {
 
 impl Life {
     /// Begins with `grant.requested`.
-    pub(super) fn begin(deployment: &DeploymentId, id: GrantId, sealed: &Sealed) -> Result<Self, Because> {
-        let entry = &sealed.entry;
-        let Told { text, erased } = reason(sealed)?;
-        let (opening, logged) = opening(deployment, id, entry, text)?;
-        let mut transition = opening.open(entry.decided_at());
-        if erased
+    pub(super) fn begin(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<Self, Because> {
+        let (opening, logged) = opening(deployment, id, step)?;
+        let mut transition = opening.open(step.decided_at);
+        if step.is_erased()
             && let Some(Recorded { event: Event::GrantRequested { request_hash, .. }, .. }) =
                 transition.events.first_mut()
         {
@@ -57,10 +55,10 @@ impl Life {
             transition.grant.request_hash = logged;
         }
         let Transition { grant, events, .. } = transition;
-        check_about(&grant, entry)?;
-        check_age(id, entry.decided_at())?;
-        let rest = rest_after(entry, events)?;
-        Ok(Self { grant, rest, mints: Mints::default(), last: entry.time, spoiled: false })
+        check_about(&grant, step)?;
+        check_age(id, step.decided_at)?;
+        let rest = rest_after(step, events)?;
+        Ok(Self { grant, rest, mints: Mints::default(), last: step.time, spoiled: false })
     }
 
     /// Goes on from a grant whose entries are not at hand.
@@ -74,60 +72,67 @@ impl Life {
     }
 
     /// Follows one more entry of this life.
-    pub(super) fn follow(&mut self, sealed: &Sealed) -> Result<(), Because> {
+    pub(super) fn follow(&mut self, step: &Step<'_>) -> Result<(), Because> {
         if self.spoiled {
             return Ok(());
         }
-        self.last = self.last.max(sealed.entry.time);
-        let followed = self.follow_on(sealed);
+        self.last = self.last.max(step.time);
+        let followed = self.follow_on(step);
         self.spoiled = followed.is_err();
         followed
     }
 
-    fn follow_on(&mut self, sealed: &Sealed) -> Result<(), Because> {
-        let entry = &sealed.entry;
-        check_about(&self.grant, entry)?;
-        if self.pays(entry)? {
+    fn follow_on(&mut self, step: &Step<'_>) -> Result<(), Because> {
+        check_about(&self.grant, step)?;
+        if self.pays(step)? {
             return Ok(());
         }
-        let now = entry.decided_at();
-        match cause(sealed)? {
-            Cause::NeverFirst => match entry.event {
-                Event::GrantRequested { .. } => Err(Because::RequestedTwice),
-                _ => Err(differs("type", Some(&json!(entry.event.kind())), None)),
-            },
-            Cause::Outcome { by, mint } => {
-                if !self.grant.is_requester(&by.person) {
-                    return Err(Because::Refused(halligan_core::grant::Refusal::NotRequester {
-                        command: "mint under",
-                    }));
-                }
+        let now = step.decided_at;
+        match cause(step)? {
+            Cause::NeverFirst => Err(match step.event.as_ref() {
+                Event::GrantRequested { .. } => Because::RequestedTwice,
+                other => Because::Alone { kind: other.kind() },
+            }),
+            Cause::Outcome { mint } => {
+                self.check_minter(step)?;
                 self.mints.came_to(mint)
             }
-            Cause::Mint { by, mint, fence, token_seconds } => {
-                let grant = self.grant.with_mint_intended(&by, fence, token_seconds, now).map_err(Because::Refused)?;
-                check_identity(&by, &entry.event)?;
-                self.mints.intend(mint)?;
-                self.grant = grant;
+            Cause::Mint { mint, fence, token_seconds } => {
+                let by = self.check_minter(step)?;
+                check_identity(by, &step.event)?;
+                self.mints.check_new(mint)?;
+                self.grant.count_mint(fence, token_seconds, now).map_err(Because::Refused)?;
+                self.mints.intend(mint);
                 Ok(())
             }
             Cause::Command(command) => {
                 let mut transition = self.grant.apply(command, now).map_err(Because::Refused)?;
-                keep_hash(&mut transition, sealed)?;
+                keep_hash(&mut transition, step);
                 let Transition { grant, events, .. } = transition;
-                self.rest = rest_after(entry, events)?;
+                self.rest = rest_after(step, events)?;
                 self.grant = grant;
                 Ok(())
             }
         }
     }
 
+    /// Nobody but the requester mints, through whichever login.
+    fn check_minter<'a>(&self, step: &Step<'a>) -> Result<Who<'a>, Because> {
+        let by = step.human.ok_or(Because::Nobody)?;
+        if by.person == self.grant.request.requester.person.as_str() {
+            return Ok(by);
+        }
+        Err(Because::Refused(Refusal::NotRequester { command: "mint under" }))
+    }
+
     /// Whether the entry is one that the transition before it owes.
-    fn pays(&mut self, entry: &Entry) -> Result<bool, Because> {
+    fn pays(&mut self, step: &Step<'_>) -> Result<bool, Because> {
         let Some(rest) = &mut self.rest else { return Ok(false) };
         let Some(next) = rest.events.front() else { return Ok(false) };
-        let same = entry.actor == rest.actor && entry.decided_at() == rest.decided_at;
-        if same && entry.event == next.event {
+        let same = step.decided_at == rest.decided_at
+            && step.channel == rest.actor.channel
+            && step.human == rest.actor.human.as_ref().map(Who::of);
+        if same && *step.event == next.event {
             rest.events.pop_front();
             if rest.events.is_empty() {
                 self.rest = None;
@@ -138,8 +143,8 @@ impl Life {
             self.rest = None;
             return Ok(false);
         }
-        if same && entry.event.kind() == next.event.kind() {
-            compare(&entry.event, &next.event)?;
+        if same && step.event.kind() == next.event.kind() {
+            compare(&step.event, &next.event)?;
         }
         Err(Because::Cut { expected: next.event.kind() })
     }
@@ -176,12 +181,7 @@ impl Life {
 }
 
 /// The opening that an entry tells of, and the hash that it says the request has.
-fn opening(
-    deployment: &DeploymentId,
-    id: GrantId,
-    entry: &Entry,
-    reason: halligan_core::text::Reason,
-) -> Result<(Opening, halligan_core::grant::RequestHash), Because> {
+fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(Opening, RequestHash), Because> {
     let Event::GrantRequested {
         role_arn,
         scope,
@@ -193,7 +193,7 @@ fn opening(
         request_hash,
         limits,
         rules,
-    } = &entry.event
+    } = step.event.as_ref()
     else {
         return Err(Because::NeverRequested);
     };
@@ -205,39 +205,37 @@ fn opening(
         deployment: deployment.clone(),
         id,
         nonce: *nonce,
-        requester: person(&entry.actor)?,
-        target: target(&entry.subject)?,
+        requester: step.person()?,
+        target: target(step.subject)?,
         resolved: Resolved { role_arn: role_arn.clone(), scope: scope.clone(), scope_hash: *scope_hash },
-        incident: entry.incident.clone().ok_or(Because::NoIncident)?,
-        reason,
+        incident: step.incident.and_then(Occasion::incident).ok_or(Because::NoIncident)?,
+        reason: step.reason()?,
         duration,
         emergency: *emergency,
     };
     Ok((Opening { request, limits: *limits, rules: rules.clone() }, *request_hash))
 }
 
-fn target(subject: &Subject) -> Result<Target, Because> {
+fn target(subject: What<'_>) -> Result<Target, Because> {
     let unknown =
         || differs("subject", Some(&json!(subject)), Some(&json!({"kind": "aws-role", "id": "a role's name"})));
     let target = Target::role(subject.id.parse().map_err(|_| unknown())?);
-    if Subject::target(&target) == *subject { Ok(target) } else { Err(unknown()) }
+    if target.kind.as_str() == subject.kind { Ok(target) } else { Err(unknown()) }
 }
 
 /// Every entry of a life names the same target, incident and requester.
-fn check_about(grant: &Grant, entry: &Entry) -> Result<(), Because> {
+fn check_about(grant: &Grant, step: &Step<'_>) -> Result<(), Because> {
     let Request { target, incident, requester, .. } = &grant.request;
-    if entry.subject.kind != target.kind.as_str() || entry.subject.id != target.id.as_str() {
-        return Err(differs("subject", Some(&json!(entry.subject)), Some(&json!(Subject::target(target)))));
+    let subject = What { kind: target.kind.as_str(), id: target.id.as_str() };
+    if step.subject != subject {
+        return Err(differs("subject", Some(&json!(step.subject)), Some(&json!(subject))));
     }
-    if entry.incident.as_ref() != Some(incident) {
-        return Err(differs(
-            "incident",
-            entry.incident.as_ref().map(|found| json!(found)).as_ref(),
-            Some(&json!(incident)),
-        ));
+    let occasion = Occasion::of(incident);
+    if step.incident != Some(occasion) {
+        return Err(differs("incident", Some(&json!(step.incident)), Some(&json!(occasion))));
     }
-    match &entry.links.requester {
-        Some(found) if *found != requester.person => {
+    match step.requester {
+        Some(found) if found != requester.person.as_str() => {
             Err(differs("links.requester", Some(&json!(found)), Some(&json!(requester.person))))
         }
         Some(_) | None => Ok(()),
@@ -255,9 +253,9 @@ fn check_age(id: GrantId, decided_at: Timestamp) -> Result<(), Because> {
 
 /// CloudTrail's name of a session stands for the login that it was minted for: its
 /// readable part may be any.
-fn check_identity(by: &halligan_core::actor::Human, event: &Event) -> Result<(), Because> {
+fn check_identity(by: Who<'_>, event: &Event) -> Result<(), Because> {
     let Event::CredentialsIntended { source_identity, .. } = event else { return Ok(()) };
-    let expected = SourceIdentity::new(by.person.as_str(), &by.principal.issuer, &by.principal.subject);
+    let expected = SourceIdentity::new(by.person, by.issuer, by.subject);
     let digest = |name: &SourceIdentity| name.as_str().rsplit('-').next().map(str::to_owned);
     if digest(source_identity) == digest(&expected) {
         return Ok(());
@@ -266,10 +264,10 @@ fn check_identity(by: &halligan_core::actor::Human, event: &Event) -> Result<(),
 }
 
 /// Where an extension's reason was erased, the hash that was logged is its hash.
-fn keep_hash(transition: &mut Transition, sealed: &Sealed) -> Result<(), Because> {
-    let Event::ExtensionRequested { extension_hash: logged, .. } = &sealed.entry.event else { return Ok(()) };
-    if !reason(sealed)?.erased {
-        return Ok(());
+fn keep_hash(transition: &mut Transition, step: &Step<'_>) {
+    let Event::ExtensionRequested { extension_hash: logged, .. } = step.event.as_ref() else { return };
+    if !step.is_erased() {
+        return;
     }
     if let Some(Recorded { event: Event::ExtensionRequested { extension_hash, .. }, .. }) =
         transition.events.first_mut()
@@ -281,17 +279,18 @@ fn keep_hash(transition: &mut Transition, sealed: &Sealed) -> Result<(), Because
     {
         extension.hash = *logged;
     }
-    Ok(())
 }
 
 /// Compares the first of what a transition says with the entry; the others are owed.
-fn rest_after(entry: &Entry, events: Vec<Recorded>) -> Result<Option<Rest>, Because> {
+fn rest_after(step: &Step<'_>, events: Vec<Recorded>) -> Result<Option<Rest>, Because> {
     let mut events = VecDeque::from(events);
     if let Some(first) = events.pop_front() {
-        compare(&entry.event, &first.event)?;
+        compare(&step.event, &first.event)?;
     }
-    let (actor, decided_at) = (entry.actor.clone(), entry.decided_at());
-    Ok((!events.is_empty()).then_some(Rest { actor, decided_at, events, excused: false }))
+    if events.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Rest { actor: step.actor()?, decided_at: step.decided_at, events, excused: false }))
 }
 
 /// What became of the mints of a grant.
@@ -304,15 +303,20 @@ struct Mints {
 }
 
 impl Mints {
-    fn intend(&mut self, mint: MintId) -> Result<(), Because> {
-        if self.known.iter().any(|(known, _)| *known == mint) {
-            return Err(Because::IntendedTwice(mint));
-        }
+    fn check_new(&self, mint: MintId) -> Result<(), Because> {
+        let known = self.known.iter().any(|(known, _)| *known == mint);
+        if known { Err(Because::IntendedTwice(mint)) } else { Ok(()) }
+    }
+
+    fn intend(&mut self, mint: MintId) {
+        self.remember(mint, false);
+    }
+
+    fn remember(&mut self, mint: MintId, came: bool) {
         if self.known.len() >= MINTS_MAX {
             self.known.pop_front();
         }
-        self.known.push_back((mint, false));
-        Ok(())
+        self.known.push_back((mint, came));
     }
 
     fn came_to(&mut self, mint: MintId) -> Result<(), Because> {
@@ -324,7 +328,7 @@ impl Mints {
                 Ok(())
             }
             None if self.resumed => {
-                self.known.push_back((mint, true));
+                self.remember(mint, true);
                 Ok(())
             }
             None => Err(Because::NotIntended(mint)),

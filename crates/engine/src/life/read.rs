@@ -1,18 +1,194 @@
-//! Entries out of the log's bytes, quickly: most concern no life and are not looked at further.
+//! Entries out of the log's bytes, in one go: without copies, and without the
+//! buffers that a derived reader has for flattened fields.
 
-use halligan_core::entry::{Entry, SaltedPersonal, Sealed};
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
-/// Why an entry can't be read.
-#[derive(Debug, thiserror::Error)]
-#[error("it can't be read: {0}")]
-pub struct Unreadable(#[from] serde_json::Error);
+use halligan_core::actor::Channel;
+use halligan_core::event::Event;
+use halligan_core::id::GrantId;
+use jiff::Timestamp;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-/// Reads an entry and its personal part; none if it concerns no life.
+use super::cause::{Concern, concern_of};
+use super::step::{Given, Occasion, Step, What, Who};
+
+/// Reads an entry and its personal part; none if it concerns no life. Nothing else
+/// is looked at then.
 ///
 /// # Errors
-/// They are not of this version's form.
-pub fn read(entry: &[u8], personal: Option<&[u8]>) -> Result<Option<Sealed>, Unreadable> {
-    let entry: Entry = serde_json::from_slice(entry)?;
-    let personal = personal.map(serde_json::from_slice::<SaltedPersonal>).transpose()?;
-    Ok(Some(Sealed { entry, personal }))
+/// It is no entry, or not in the form in which entries are written: texts without
+/// escapes where there are names, the type before its data. A reader that copies
+/// may still read it.
+pub(super) fn step<'a>(entry: &'a [u8], personal: Option<&'a [u8]>) -> Result<Option<Step<'a>>, serde_json::Error> {
+    let Quick(step) = serde_json::from_slice(entry)?;
+    let Some(step) = step else { return Ok(None) };
+    let personal = personal.map(serde_json::from_slice::<Part<'_>>).transpose()?;
+    Ok(Some(Step { personal: personal.map(|part| Given(part.fields.reason)), ..step }))
+}
+
+#[derive(serde::Deserialize)]
+struct Part<'a> {
+    #[serde(borrow)]
+    fields: Texts<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct Texts<'a> {
+    #[serde(borrow)]
+    reason: Option<Cow<'a, str>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Actor<'a> {
+    #[serde(borrow)]
+    person: Option<&'a str>,
+    #[serde(borrow)]
+    principal: Option<Principal<'a>>,
+    channel: Channel,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Principal<'a> {
+    issuer: &'a str,
+    subject: &'a str,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct Links<'a> {
+    grant: Option<GrantId>,
+    #[serde(borrow)]
+    requester: Option<&'a str>,
+}
+
+struct Quick<'a>(Option<Step<'a>>);
+
+impl<'de> Deserialize<'de> for Quick<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields::default()).map(Self)
+    }
+}
+
+#[derive(Default)]
+struct Fields<'a> {
+    kind: Option<&'a str>,
+    time: Option<Timestamp>,
+    decided_at: Option<Timestamp>,
+    event: Option<Event>,
+    actor: Option<Actor<'a>>,
+    subject: Option<What<'a>>,
+    incident: Option<Occasion<'a>>,
+    links: Option<Links<'a>>,
+    commits: bool,
+}
+
+impl<'de> Visitor<'de> for Fields<'de> {
+    type Value = Option<Step<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an entry")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+        while let Some(key) = map.next_key::<&'de str>()? {
+            match key {
+                "time" => once(&mut self.time, "time", map.next_value()?)?,
+                "decided_at" => once(&mut self.decided_at, "decided_at", map.next_value()?)?,
+                "type" => {
+                    let kind: &'de str = map.next_value()?;
+                    once(&mut self.kind, "type", kind)?;
+                    if concern_of(kind) == Concern::Nothing {
+                        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                        return Ok(None);
+                    }
+                }
+                "data" => {
+                    let kind = self.kind.ok_or_else(|| A::Error::missing_field("type"))?;
+                    once(&mut self.event, "data", map.next_value_seed(Data(kind))?)?;
+                }
+                "actor" => once(&mut self.actor, "actor", map.next_value()?)?,
+                "subject" => once(&mut self.subject, "subject", map.next_value()?)?,
+                "incident" => once(&mut self.incident, "incident", map.next_value()?)?,
+                "links" => once(&mut self.links, "links", map.next_value()?)?,
+                "personal_sha256" => self.commits = map.next_value::<Option<&str>>()?.is_some(),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        self.step().map(Some)
+    }
+}
+
+fn once<T, E: Error>(slot: &mut Option<T>, field: &'static str, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::duplicate_field(field)),
+    }
+}
+
+impl<'de> Fields<'de> {
+    fn step<E: Error>(self) -> Result<Step<'de>, E> {
+        let time = self.time.ok_or_else(|| E::missing_field("time"))?;
+        let actor = self.actor.ok_or_else(|| E::missing_field("actor"))?;
+        let Links { grant, requester } = self.links.unwrap_or_default();
+        let who = |(person, Principal { issuer, subject }): (&'de str, Principal<'de>)| Who { person, issuer, subject };
+        Ok(Step {
+            time,
+            decided_at: self.decided_at.unwrap_or(time),
+            event: Cow::Owned(self.event.ok_or_else(|| E::missing_field("data"))?),
+            channel: actor.channel,
+            human: actor.person.zip(actor.principal).map(who),
+            subject: self.subject.ok_or_else(|| E::missing_field("subject"))?,
+            incident: self.incident,
+            grant,
+            requester,
+            commits: self.commits,
+            personal: None,
+        })
+    }
+}
+
+/// Reads the data of an event whose type is known.
+struct Data<'k>(&'k str);
+
+impl<'de> DeserializeSeed<'de> for Data<'_> {
+    type Value = Event;
+
+    fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<Event, D::Error> {
+        // An event is read from its type and its data, in this order.
+        let parts = Parts { kind: Some(self.0), data: Some(data), of: PhantomData };
+        Event::deserialize(MapAccessDeserializer::new(parts))
+    }
+}
+
+struct Parts<'de, 'k, D> {
+    kind: Option<&'k str>,
+    data: Option<D>,
+    of: PhantomData<&'de ()>,
+}
+
+impl<'de, D: Deserializer<'de>> MapAccess<'de> for Parts<'de, '_, D> {
+    type Error = D::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, D::Error> {
+        let key = match (&self.kind, &self.data) {
+            (Some(_), _) => "type",
+            (None, Some(_)) => "data",
+            (None, None) => return Ok(None),
+        };
+        seed.deserialize(StrDeserializer::new(key)).map(Some)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, D::Error> {
+        match (self.kind.take(), self.data.take()) {
+            (Some(kind), data) => {
+                self.data = data;
+                seed.deserialize(StrDeserializer::new(kind))
+            }
+            (None, Some(data)) => seed.deserialize(data),
+            (None, None) => Err(D::Error::custom("a value without its key")),
+        }
+    }
 }
