@@ -1,0 +1,132 @@
+//! What an entry says of a life, without copying it: most of a long log is read
+//! only to be compared.
+
+use std::borrow::Cow;
+
+use halligan_core::actor::{Actor, Channel, Human, Principal};
+use halligan_core::entry::{Entry, Sealed};
+use halligan_core::event::Event;
+use halligan_core::id::{GrantId, InvalidId};
+use halligan_core::incident::IncidentRef;
+use halligan_core::text::Reason;
+use jiff::Timestamp;
+
+use super::illegal::Because;
+
+/// One entry, as far as lives are concerned.
+#[derive(Debug)]
+pub(super) struct Step<'a> {
+    pub time: Timestamp,
+    pub decided_at: Timestamp,
+    pub event: Cow<'a, Event>,
+    pub channel: Channel,
+    pub human: Option<Who<'a>>,
+    pub subject: What<'a>,
+    pub incident: Option<Occasion<'a>>,
+    pub grant: Option<GrantId>,
+    pub requester: Option<&'a str>,
+    /// Whether it commits to a personal part.
+    pub commits: bool,
+    /// The reason in that, if the part is there.
+    pub personal: Option<Given<'a>>,
+}
+
+/// A person, as an entry writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Who<'a> {
+    pub person: &'a str,
+    pub issuer: &'a str,
+    pub subject: &'a str,
+}
+
+/// A subject, as an entry writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct What<'a> {
+    pub kind: &'a str,
+    pub id: &'a str,
+}
+
+/// An incident, as an entry writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Occasion<'a> {
+    pub provider: &'a str,
+    pub id: &'a str,
+}
+
+/// The reason of a personal part that is there.
+#[derive(Debug, Clone)]
+pub(super) struct Given<'a>(pub Option<Cow<'a, str>>);
+
+impl<'a> Step<'a> {
+    /// What an entry that was read says.
+    pub(super) fn of(sealed: &'a Sealed) -> Self {
+        let entry: &Entry = &sealed.entry;
+        let reason = |part: &'a halligan_core::entry::SaltedPersonal| {
+            Given(part.fields.0.get("reason").map(|reason| Cow::Borrowed(reason.as_str())))
+        };
+        Self {
+            time: entry.time,
+            decided_at: entry.decided_at(),
+            event: Cow::Borrowed(&entry.event),
+            channel: entry.actor.channel,
+            human: entry.actor.human.as_ref().map(Who::of),
+            subject: What { kind: &entry.subject.kind, id: &entry.subject.id },
+            incident: entry.incident.as_ref().map(Occasion::of),
+            grant: entry.links.grant,
+            requester: entry.links.requester.as_ref().map(|person| person.as_str()),
+            commits: entry.personal_sha256.is_some(),
+            personal: sealed.personal.as_ref().map(reason),
+        }
+    }
+
+    /// The person who did it.
+    pub(super) fn person(&self) -> Result<Human, Because> {
+        let who = self.human.ok_or(Because::Nobody)?;
+        who.human().map_err(|_| super::illegal::differs("actor.person", Some(&who.person.into()), None))
+    }
+
+    /// Who did it.
+    pub(super) fn actor(&self) -> Result<Actor, Because> {
+        let human = self.human.map(|_| self.person()).transpose()?;
+        Ok(Actor { human, channel: self.channel })
+    }
+
+    /// The reason; where it was erased, what stands for it.
+    pub(super) fn reason(&self) -> Result<Reason, Because> {
+        if !self.commits {
+            return Err(Because::NoReason);
+        }
+        match &self.personal {
+            None => Ok(Reason::erased()),
+            Some(Given(None)) => Err(Because::NoReason),
+            Some(Given(Some(text))) => Reason::try_from(text.clone().into_owned()).map_err(Because::BadReason),
+        }
+    }
+
+    /// Whether the entry commits to a reason that is not there any more.
+    pub(super) const fn is_erased(&self) -> bool {
+        self.commits && self.personal.is_none()
+    }
+}
+
+impl<'a> Who<'a> {
+    pub(super) fn of(human: &'a Human) -> Self {
+        Self { person: human.person.as_str(), issuer: &human.principal.issuer, subject: &human.principal.subject }
+    }
+
+    pub(super) fn human(self) -> Result<Human, InvalidId> {
+        let principal = Principal { issuer: self.issuer.to_owned(), subject: self.subject.to_owned() };
+        Ok(Human { person: self.person.parse()?, principal })
+    }
+}
+
+impl<'a> Occasion<'a> {
+    pub(super) fn of(incident: &'a IncidentRef) -> Self {
+        Self { provider: incident.provider.as_str(), id: incident.id.as_str() }
+    }
+
+    pub(super) fn incident(self) -> Option<IncidentRef> {
+        let (provider, id) = (self.provider.parse().ok()?, self.id.to_owned().try_into().ok()?);
+        Some(IncidentRef { provider, id })
+    }
+}
