@@ -23,6 +23,9 @@
 mod examine;
 mod finding;
 mod head;
+mod order;
+mod plan;
+mod tile;
 mod walk;
 
 pub use examine::{Bundle, Entry, Examined, Personal};

@@ -71,9 +71,9 @@ pub enum Flaw {
     /// A hash of a tile is not the one in the tree.
     #[error("the hash here is not the one in the tree")]
     Tile,
-    /// A run of entries and their tile fit each other, and not what stands above them:
-    /// which of the entries it is can't be told.
-    #[error("one or more of the entries from here to {last} were changed together with their tile")]
+    /// A run of entries is not what stands above them, and no tile tells which of them it is:
+    /// it is missing, or was changed with them.
+    #[error("one or more of the entries from here to {last} are not those in the tree")]
     Range {
         /// The last entry that is concerned.
         last: u64,
