@@ -10,25 +10,17 @@ mod place;
 mod reader;
 mod weakness;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use backon::{ExponentialBuilder, Retryable as _};
 use halligan_core::id::DeploymentId;
 use halligan_engine::ports::{Archive, ArchiveError, LogReader, Stored, Weakness};
 use halligan_log::Object;
 
-use place::{Place, failed};
+use place::{Place, failed, late};
 pub use reader::{ReaderSettings, S3Reader};
 
 use crate::assume::Assumer;
 use crate::client::Aws;
 use crate::session::{AssumedRole, in_time};
-
-/// Somebody else was writing the same key at the same moment.
-const CONFLICT: &str = "ConditionalRequestConflict";
-const CONFLICTS_MAX: usize = 4;
-const CONFLICT_WAIT: Duration = Duration::from_millis(50);
 
 /// An archive in a logging account.
 #[derive(Debug, Clone)]
@@ -66,9 +58,11 @@ impl S3Archive {
     }
 
     async fn put(&self, object: Object, bytes: &[u8]) -> Result<(), ArchiveError> {
-        let put = || self.place().put((&self.writer).into(), object, bytes);
-        let conflicts = ExponentialBuilder::default().with_min_delay(CONFLICT_WAIT).with_max_times(CONFLICTS_MAX);
-        match put.retry(conflicts).when(|error| error.has_code(&[CONFLICT])).await {
+        let Some(bucket) = self.place().bucket_of(object) else {
+            let text = format!("`{}` has no bucket for personal parts: name one", self.name());
+            return Err(ArchiveError::Refused(text));
+        };
+        match self.place().put((&self.writer).into(), bucket, object, bytes).await {
             Ok(()) => Ok(()),
             Err(error) if error.has_code(&["PreconditionFailed"]) => self.is_ours(object, bytes).await,
             Err(error) => Err(failed(error)),
@@ -103,18 +97,17 @@ impl Archive for S3Archive {
         if object == Object::Checkpoint {
             return Err(ArchiveError::Refused("`checkpoint` is replaced, not written once".to_owned()));
         }
-        in_time(self.place().limit, self.put(object, bytes), ArchiveError::Unavailable).await
+        in_time(self.place().limit, self.put(object, bytes), late(format!("PutObject {object}"))).await
     }
 
     #[tracing::instrument(name = "archive_checkpoint", skip_all, fields(archive = self.name()))]
     async fn put_checkpoint(&self, note: &[u8]) -> Result<(), ArchiveError> {
-        let put = async { self.place().put((&self.writer).into(), Object::Checkpoint, note).await.map_err(failed) };
-        in_time(self.place().limit, put, ArchiveError::Unavailable).await
+        in_time(self.place().limit, self.put(Object::Checkpoint, note), late("PutObject checkpoint".to_owned())).await
     }
 
     #[tracing::instrument(name = "archive_weaknesses", skip_all, fields(archive = self.name()))]
     async fn weaknesses(&self) -> Result<Vec<Weakness>, ArchiveError> {
         let look = weakness::look(self.place(), &self.writer, self.retention_days);
-        in_time(self.place().limit, look, ArchiveError::Unavailable).await
+        in_time(self.place().limit, look, late("the look at the settings".to_owned())).await
     }
 }

@@ -133,7 +133,7 @@ impl Listing {
         let mut slot = slot.lock().await;
         let known = slot.as_ref().filter(|window| window.covers(&key, place.now()));
         if let Some(window) = known {
-            let found = window.keys.get(&key).cloned();
+            let found = window.keys.get(&key).filter(|found| found.oldest().is_some()).cloned();
             drop(slot);
             return match found {
                 Some(versions) => Ok(versions),
@@ -282,7 +282,7 @@ mod tests {
             Object::Entries(span),
             Object::Personal(span),
             Object::Hashes { level: 12, span },
-            Object::Successor { size: 7 },
+            Object::Successor { size: 7, attempt: 1 },
         ];
         for object in of_kinds {
             assert!(object.to_string().starts_with(&prefix(object)), "{object}");

@@ -7,7 +7,7 @@ use aws_config::Region;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ChecksumAlgorithm;
-use backon::{ConstantBuilder, Retryable as _};
+use backon::{ConstantBuilder, ExponentialBuilder, Retryable as _};
 use halligan_core::id::DeploymentId;
 use halligan_engine::ports::ArchiveError;
 use halligan_log::Object;
@@ -22,6 +22,10 @@ use crate::session::{As, CallError, Sessions};
 
 /// The largest object there can be: a full bundle of the longest texts.
 const OBJECT_BYTES_MAX: usize = 256 * (2 + TEXT_BYTES_MAX);
+/// Somebody else is writing the same key at the same moment.
+const CONFLICTS: [&str; 2] = ["ConditionalRequestConflict", "OperationAborted"];
+const CONFLICT_RETRIES: usize = 4;
+const CONFLICT_WAIT: Duration = Duration::from_millis(50);
 /// How often a body that breaks off is asked for again.
 const CUT_RETRIES: usize = 2;
 const CUT_WAIT: Duration = Duration::from_millis(100);
@@ -74,12 +78,12 @@ impl Place {
     }
 
     /// Puts in one request, once only unless it is the checkpoint.
-    pub(super) async fn put(&self, who: As<'_>, object: Object, bytes: &[u8]) -> Result<(), CallError> {
+    pub(super) async fn put(&self, who: As<'_>, bucket: &str, object: Object, bytes: &[u8]) -> Result<(), CallError> {
         let content_type =
             if object == Object::Checkpoint { "text/plain; charset=utf-8" } else { "application/octet-stream" };
         let put = |s3: Client| {
             s3.put_object()
-                .set_bucket(self.bucket_of(object).map(ToOwned::to_owned))
+                .bucket(bucket)
                 .key(object.to_string())
                 .set_expected_bucket_owner(self.owner())
                 .set_if_none_match((object != Object::Checkpoint).then(|| "*".to_owned()))
@@ -89,7 +93,10 @@ impl Place {
                 .body(ByteStream::from(bytes.to_vec()))
                 .send()
         };
-        self.sessions.call(who, &format!("PutObject {object}"), put).await.map(drop)
+        let name = format!("PutObject {object}");
+        let call = || self.sessions.call(who, &name, put);
+        let again = ExponentialBuilder::default().with_min_delay(CONFLICT_WAIT).with_max_times(CONFLICT_RETRIES);
+        call.retry(again).when(|error| error.has_code(&CONFLICTS)).await.map(drop)
     }
 
     /// The bytes of a version, or of the newest; none if it is gone.
@@ -151,4 +158,9 @@ pub(super) fn failed(error: CallError) -> ArchiveError {
     } else {
         ArchiveError::Unavailable(error.into_text())
     }
+}
+
+/// What is said of a `call` that was not over in time.
+pub(super) fn late(call: String) -> impl FnOnce(String) -> ArchiveError {
+    move |text| ArchiveError::Unavailable(format!("{call}: {text}"))
 }

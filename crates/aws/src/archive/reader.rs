@@ -6,7 +6,7 @@ use halligan_engine::ports::{ArchiveError, LogReader, Stored, Tampering};
 use halligan_log::Object;
 
 use super::listing::{Listing, Version, Versions};
-use super::place::Place;
+use super::place::{Place, late};
 use crate::assume::Assumer;
 use crate::client::Aws;
 use crate::session::{AssumedRole, in_time};
@@ -35,6 +35,8 @@ pub struct ReaderSettings {
 /// numbers: a log of 1,000,000 entries without partial tiles is about 8,000 GETs
 /// and a dozen LISTs. A single read is one of each; so is one of something that
 /// isn't there, without the GET. A checkpoint is one GET.
+///
+/// Personal parts behind a delete marker count as erased.
 #[derive(Debug)]
 pub struct S3Reader {
     place: Place,
@@ -146,6 +148,6 @@ impl LogReader for S3Reader {
                 _ => self.listed(object).await,
             }
         };
-        in_time(self.place.limit, read, ArchiveError::Unavailable).await
+        in_time(self.place.limit, read, late(format!("the reading of {object}"))).await
     }
 }

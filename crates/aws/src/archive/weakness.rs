@@ -22,7 +22,7 @@ use super::place::{Place, failed};
 use crate::session::{AssumedRole, CallError};
 
 const DAYS_A_YEAR: u32 = 365;
-const MEND: &str = "deploy deploy/aws/logging-account.yaml again";
+const MEND: &str = "set it as deploy/aws/logging-account.yaml has it";
 
 /// What is weaker than it should be.
 pub(super) async fn look(
@@ -47,8 +47,8 @@ pub(super) async fn look(
         personal_versioning,
         writer_rights(place, writer),
     )?;
-    let found = [versioning, lock].into_iter().chain(policy.into_iter().map(Some));
-    Ok(found.chain([public, lifecycle, personal_versioning, rights]).flatten().collect())
+    let found = [versioning, lock, policy, public, lifecycle, personal_versioning, rights];
+    Ok(found.into_iter().flatten().collect())
 }
 
 fn weakness(setting: &'static str, finding: String) -> Weakness {
@@ -102,19 +102,22 @@ impl Bucket<'_> {
         }))
     }
 
-    async fn policy(&self) -> Result<Vec<Weakness>, ArchiveError> {
+    async fn policy(&self) -> Result<Option<Weakness>, ArchiveError> {
         let get =
             |s3: Client| s3.get_bucket_policy().bucket(self.name).set_expected_bucket_owner(self.place.owner()).send();
         let document = match self.place.sessions.call(self.place.reader(), "GetBucketPolicy", get).await {
             Ok(answer) => answer.policy,
             Err(error) if error.has_code(&["NoSuchBucketPolicy"]) => None,
-            Err(error) => return unseen(error).map(|unseen| vec![unseen]),
+            Err(error) => return unseen(error).map(Some),
         };
-        let missing = policy::missing(document.as_deref().unwrap_or_default(), self.name);
-        let said = |missing| {
-            weakness("bucket_policy", format!("no statement of the policy of `{}` {missing}: {MEND}", self.name))
-        };
-        Ok(missing.into_iter().map(said).collect())
+        let denied = policy::denies_delete(document.as_deref().unwrap_or_default(), self.name);
+        Ok((!denied).then(|| {
+            let finding = format!(
+                "the policy of `{}` does not deny everybody s3:DeleteObject, so delete markers can hide the log: {MEND}",
+                self.name
+            );
+            weakness("bucket_policy", finding)
+        }))
     }
 
     async fn public_access(&self) -> Result<Option<Weakness>, ArchiveError> {
@@ -126,7 +129,7 @@ impl Bucket<'_> {
             Err(error) if error.has_code(&["NoSuchPublicAccessBlockConfiguration"]) => None,
             Err(error) => return unseen(error).map(Some),
         };
-        let finding = || format!("public access to `{}` is not wholly blocked, expected all four: {MEND}", self.name);
+        let finding = || format!("public access to `{}` is not wholly blocked, expected that it is: {MEND}", self.name);
         Ok((!block.is_some_and(|block| blocks_all(&block))).then(|| weakness("public_access", finding())))
     }
 
@@ -159,8 +162,9 @@ fn unseen(error: CallError) -> Result<Weakness, ArchiveError> {
     if !error.has_code(&["AccessDenied"]) {
         return Err(failed(error));
     }
-    let finding = format!("the reader can't see what protects the archive, expected that it can: {MEND}: ");
-    Ok(weakness("reader_rights", finding + &error.into_text()))
+    let mend = "give it the rights that deploy/aws/logging-account.yaml gives";
+    let finding = format!("{}: the reader can't see what protects the archive, {mend}", error.into_text());
+    Ok(weakness("reader_rights", finding))
 }
 
 /// What is wrong with a default retention; none if it is strict and long enough.
@@ -188,13 +192,15 @@ fn expires(rule: &LifecycleRule) -> bool {
     expiration.is_some_and(|expiration| expiration.days().is_some() || expiration.date().is_some())
 }
 
-/// What the writer can do beside putting.
+/// What the writer can do beside putting. S3 admits that a key is missing to those
+/// alone who may list: a right to read personal parts is seen once they may.
 async fn writer_rights(place: &Place, writer: &AssumedRole) -> Result<Option<Weakness>, ArchiveError> {
     let writer = Writer { place, role: writer };
     let buckets = [Some(place.settings.bucket.as_str()), place.settings.personal_bucket.as_deref()];
     let can = try_join_all(buckets.into_iter().flatten().map(|bucket| writer.can_read(bucket))).await?;
     let can: Vec<String> = can.into_iter().flatten().collect();
-    let finding = || format!("the writer may {}, expected that it may put objects alone: {MEND}", can.join(" and "));
+    let finding =
+        || format!("the writer is let into {}, expected that it may put objects alone: {MEND}", can.join(" and "));
     Ok((!can.is_empty()).then(|| weakness("writer_rights", finding())))
 }
 
@@ -204,7 +210,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    async fn can_read(&self, bucket: &str) -> Result<Vec<String>, ArchiveError> {
+    async fn can_read(&self, bucket: &str) -> Result<Option<String>, ArchiveError> {
         let owner = || self.place.owner();
         let key = Object::Checkpoint.to_string();
         let get = |s3: Client| s3.get_object().bucket(bucket).key(&key).set_expected_bucket_owner(owner()).send();
@@ -217,22 +223,21 @@ impl Writer<'_> {
             self.may("ListObjectsV2", list),
             self.may("GetObjectLockConfiguration", lock),
         )?;
-        Ok([get, list, lock].into_iter().flatten().map(|call| format!("call {call} on `{bucket}`")).collect())
+        let calls: Vec<&str> = [get, list, lock].into_iter().flatten().collect();
+        Ok((!calls.is_empty()).then(|| format!("`{bucket}` ({})", calls.join(", "))))
     }
 
     /// The call's name, if the writer isn't refused.
-    async fn may<T, E, F>(&self, name: &str, call: impl Fn(Client) -> F) -> Result<Option<String>, ArchiveError>
+    async fn may<'n, T, E, F>(&self, name: &'n str, call: impl Fn(Client) -> F) -> Result<Option<&'n str>, ArchiveError>
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         match self.place.sessions.call(self.role.into(), name, call).await {
-            Ok(_) => Ok(Some(name.to_owned())),
+            Ok(_) => Ok(Some(name)),
             Err(error) if error.has_code(&["AccessDenied"]) => Ok(None),
             // S3 says this only to those who may know.
-            Err(error) if error.has_code(&["NoSuchKey", "ObjectLockConfigurationNotFoundError"]) => {
-                Ok(Some(name.to_owned()))
-            }
+            Err(error) if error.has_code(&["NoSuchKey", "ObjectLockConfigurationNotFoundError"]) => Ok(Some(name)),
             Err(error) => Err(failed(error)),
         }
     }
