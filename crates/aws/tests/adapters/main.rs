@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod archive;
 mod console;
 mod mint;
 mod offset;
@@ -12,6 +13,7 @@ mod probe;
 mod proxy;
 mod revoker;
 mod secrets;
+mod signer;
 #[path = "../../../../tests/support/stand_in.rs"]
 mod stand_in;
 mod world;

@@ -49,7 +49,7 @@ pub struct World {
     pub role: Role,
     /// The broker's own, which no error may show.
     pub broker: StaticCredentials,
-    accounts: Accounts,
+    pub accounts: Accounts,
     _stand_in: StandIn,
 }
 
@@ -70,13 +70,7 @@ impl World {
         let accounts = provision::stand_in(&stand_in.url(), &plan).await.unwrap();
         let broker = accounts.become_broker().await.unwrap();
         let clock = Arc::<TestClock>::default();
-        let settings = Settings {
-            endpoint_url: Some(proxy.url()),
-            credentials: Some(broker.clone()),
-            limits: limits(),
-            ..Settings::in_region(REGION)
-        };
-        let aws = Aws::connect(&settings, Arc::clone(&clock) as Arc<dyn Clock>).await;
+        let aws = connect(&proxy, &clock, broker.clone()).await;
         Self { proxy, clock, aws, role: role(&accounts), broker, accounts, _stand_in: stand_in }
     }
 
@@ -87,6 +81,30 @@ impl World {
             secret_access_key: credentials.secret_access_key.clone(),
             session_token: Some(credentials.session_token.clone()),
         })
+    }
+
+    /// A process with a session of one of the broker's roles as its own credentials.
+    pub async fn holding(&self, role: &str) -> Aws {
+        let sts = aws_sdk_sts::Client::new(&self.accounts.sdk(&self.broker));
+        let assume = sts.assume_role().role_arn(role).role_session_name("holder");
+        let answer = assume.external_id(&self.accounts.external_id).send().await.unwrap();
+        let given = answer.credentials.unwrap();
+        let credentials = StaticCredentials {
+            access_key_id: given.access_key_id,
+            secret_access_key: given.secret_access_key.into(),
+            session_token: Some(given.session_token.into()),
+        };
+        connect(&self.proxy, &self.clock, credentials).await
+    }
+
+    /// A process with the credentials of an account's root.
+    pub async fn root(&self, account: &str) -> Aws {
+        let credentials = StaticCredentials {
+            access_key_id: account.to_owned(),
+            secret_access_key: "test".to_owned().into(),
+            session_token: None,
+        };
+        connect(&self.proxy, &self.clock, credentials).await
     }
 
     pub fn now(&self) -> Timestamp {
@@ -112,6 +130,16 @@ impl World {
     pub fn warrant(&self, number: u64, change: impl FnOnce(&mut MintDraft)) -> Warrant {
         warrant(&self.role, number, floor_second(self.now()), change)
     }
+}
+
+async fn connect(proxy: &Proxy, clock: &Arc<TestClock>, credentials: StaticCredentials) -> Aws {
+    let settings = Settings {
+        endpoint_url: Some(proxy.url()),
+        credentials: Some(credentials),
+        limits: limits(),
+        ..Settings::in_region(REGION)
+    };
+    Aws::connect(&settings, Arc::clone(clock) as Arc<dyn Clock>).await
 }
 
 /// The right to mint under alice's `number`th grant, from `since` on for half an hour.
