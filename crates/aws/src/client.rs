@@ -24,6 +24,7 @@ use crate::partition::Partition;
 use crate::probe::StsProbes;
 use crate::revoker::Revoker;
 use crate::signer::{KmsSettings, KmsSigner};
+use crate::trails::{CloudTrails, TrailsSettings};
 
 /// How to reach AWS.
 #[derive(Debug, Clone)]
@@ -161,6 +162,12 @@ impl Aws {
     #[must_use]
     pub fn cloudwatch(&self, deployment: &DeploymentId, settings: CloudWatchSettings) -> CloudWatchSink {
         CloudWatchSink::new(self.clone(), self.assumer(), deployment, settings)
+    }
+
+    /// Whether the catalogue's accounts are recorded, and the record is kept.
+    #[must_use]
+    pub fn trails(&self, deployment: &DeploymentId, settings: TrailsSettings) -> CloudTrails {
+        CloudTrails::new(self.clone(), self.assumer(), deployment, settings)
     }
 
     /// The log's key in KMS; its public half is fetched.

@@ -18,6 +18,7 @@ mod probe;
 mod revoker;
 mod session;
 mod signer;
+mod trails;
 mod visitor;
 
 pub use archive::{ArchiveSettings, ReaderSettings, S3Archive, S3Reader};
@@ -30,4 +31,5 @@ pub use probe::StsProbes;
 pub use revoker::Revoker;
 pub use session::AssumedRole;
 pub use signer::{KmsSettings, KmsSigner};
+pub use trails::{CloudTrails, TrailsSettings};
 pub use visitor::{Attempt, Seen, Visitor};
