@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod archive;
+mod cloudwatch;
 mod console;
 mod mint;
 mod offset;
@@ -16,4 +17,5 @@ mod secrets;
 mod signer;
 #[path = "../../../../tests/support/stand_in.rs"]
 mod stand_in;
+mod trails;
 mod world;
