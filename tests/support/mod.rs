@@ -27,7 +27,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// A Python that has boto3.
+/// A Python that has boto3 and cryptography.
 pub fn python() -> String {
     std::env::var("HALLIGAN_PYTHON").expect("set HALLIGAN_PYTHON or run tests/run")
 }

@@ -7,7 +7,7 @@
 #   HALLIGAN_MINISTACK  starts the AWS stand-in: GATEWAY_PORT, BIND_HOST, AUTH in the environment
 #   HALLIGAN_PG_BIN     the directory of initdb, postgres, pg_ctl
 #   HALLIGAN_JUDGE      the IAM judge, a JSON-lines filter: tests/tools/judge/judge.mjs
-#   HALLIGAN_PYTHON     a Python that has boto3
+#   HALLIGAN_PYTHON     a Python that has boto3 and cryptography
 #   HALLIGAN_CFN_LINT   cfn-lint
 
 tools="${root:?}/target/test-tools"
