@@ -128,3 +128,11 @@ fn nested(schema: &Value, object: &Value) -> Vec<String> {
 fn the_page_of_types_is_current() {
     crate::is_current("types.md", &markdown());
 }
+
+#[test]
+fn the_page_about_logging_names_every_type() {
+    let page = include_str!("../../../../docs/LOGGING.md");
+    let missing: Vec<String> =
+        types().into_iter().map(|found| found.name).filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/LOGGING.md doesn't say when these are written: {missing:?}");
+}
