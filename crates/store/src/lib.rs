@@ -16,6 +16,7 @@
 mod commit;
 mod cursors;
 mod entries;
+mod examine;
 mod facts;
 mod fields;
 mod grant_row;
@@ -33,4 +34,5 @@ mod roles;
 mod work;
 mod writing;
 
+pub use examine::{Found, examine};
 pub use open::{Database, OpenError, migrate};

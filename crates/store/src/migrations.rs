@@ -17,6 +17,11 @@ const MIGRATIONS: [(i64, &str, &str); 6] = [
     (6, "log", include_str!("../migrations/0006_log.sql")),
 ];
 
+/// The numbers of all of them.
+pub fn versions() -> impl Iterator<Item = i64> {
+    MIGRATIONS.iter().map(|(version, ..)| *version)
+}
+
 /// Spells "halligan": the advisory lock of whoever changes the tables.
 const LOCK: i64 = 0x6861_6c6c_6967_616e;
 

@@ -15,7 +15,7 @@ use crate::migrations;
 use crate::writing::Failure;
 
 /// How long a connection may take to be made, or to become free.
-const CONNECT: Duration = Duration::from_secs(10);
+pub const CONNECT: Duration = Duration::from_secs(10);
 
 /// In the one process that has the file open, writers take turns: more readers
 /// than this have nothing to win.
@@ -183,9 +183,17 @@ async fn migrated(url: &str, last: Option<i64>) -> Result<(Engine, AnyConnectOpt
 }
 
 fn located(url: &str) -> Result<(Engine, AnyConnectOptions), OpenError> {
-    let parsed = |url: &str| url.parse::<AnyConnectOptions>().map_err(|_| OpenError::Url);
+    let (engine, url, file) = locate(url)?;
+    if let Some(path) = file {
+        create(&path).map_err(|source| OpenError::File { path, source })?;
+    }
+    Ok((engine, url.parse().map_err(|_| OpenError::Url)?))
+}
+
+/// Which database it is, its URL as the driver takes it, and the file that it is in.
+pub fn locate(url: &str) -> Result<(Engine, String, Option<PathBuf>), OpenError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok((Engine::Postgres, parsed(url)?));
+        return Ok((Engine::Postgres, url.to_owned(), None));
     }
     let path = url.strip_prefix("sqlite:").ok_or(OpenError::Url)?;
     let path = path.strip_prefix("//").unwrap_or(path);
@@ -194,11 +202,10 @@ fn located(url: &str) -> Result<(Engine, AnyConnectOptions), OpenError> {
         return Err(OpenError::Url);
     }
     let path = std::path::absolute(path).map_err(|source| OpenError::File { path: path.into(), source })?;
-    create(&path).map_err(|source| OpenError::File { path: path.clone(), source })?;
     let text = path.to_str().ok_or(OpenError::Url)?;
     // What a URL gives a meaning to stands for itself in a path.
     let text = text.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
-    Ok((Engine::Sqlite, parsed(&format!("sqlite:///{}", text.trim_start_matches('/')))?))
+    Ok((Engine::Sqlite, format!("sqlite:///{}", text.trim_start_matches('/')), Some(path)))
 }
 
 /// Makes the file, for nobody else to read. SQLite gives the files beside it the same mode.
