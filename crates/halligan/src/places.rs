@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
-use halligan_aws::{ArchiveSettings, AssumedRole, Aws, CloudWatchSettings, KmsSettings, ReaderSettings};
+use halligan_aws::{
+    ArchiveSettings, AssumedRole, Aws, CloudWatchSettings, KmsSettings, ReaderSettings, TrailsSettings,
+};
 use halligan_connect::directory_archive::DirectoryArchive;
 use halligan_connect::ocsf::OcsfFile;
 use halligan_connect::witness::HttpWitness;
 use halligan_core::catalogue::RoleArn;
 use halligan_core::id::{DeploymentId, PlaceId};
-use halligan_engine::ports::{Archive, CheckpointSigner, Entropy, SignError, Sink, Witness};
+use halligan_engine::ports::{Archive, ArchiveError, CheckpointSigner, Entropy, SignError, Sink, Trails, Witness};
 use halligan_log::key::Kind;
 use halligan_log::{SigningKey, VerifierKey};
 
@@ -22,18 +24,35 @@ use crate::log_key;
 /// Every archive of the configuration.
 pub async fn archives(log: &Log, deployment: &DeploymentId, aws: &Aws) -> anyhow::Result<Vec<Arc<dyn Archive>>> {
     let mut archives: Vec<Arc<dyn Archive>> = Vec::with_capacity(log.archives.len());
-    for (name, archive) in &log.archives {
-        archives.push(match archive {
-            log::Archive::Directory { path } => {
-                let opened = DirectoryArchive::open(name.to_string(), path).await;
-                Arc::new(opened.with_context(|| format!("the archive `{name}` can't be opened"))?)
-            }
-            log::Archive::S3(s3) => {
-                Arc::new(aws.archive(deployment, s3_settings(name.as_str(), s3)))
-            }
-        });
+    for (name, settings) in &log.archives {
+        let opened = archive(name, settings, deployment, aws).await;
+        archives.push(opened.with_context(|| format!("the archive `{name}` can't be opened"))?);
     }
     Ok(archives)
+}
+
+/// One of them.
+pub async fn archive(
+    name: &PlaceId,
+    settings: &log::Archive,
+    deployment: &DeploymentId,
+    aws: &Aws,
+) -> Result<Arc<dyn Archive>, ArchiveError> {
+    Ok(match settings {
+        log::Archive::Directory { path } => Arc::new(DirectoryArchive::open(name.to_string(), path).await?),
+        log::Archive::S3(s3) => Arc::new(aws.archive(deployment, s3_settings(name.as_str(), s3))),
+    })
+}
+
+/// Who looks at trails; none without an archive in a logging account, which they would have to deliver to.
+pub fn trails(log: &Log, deployment: &DeploymentId, aws: &Aws) -> Option<Arc<dyn Trails>> {
+    let logging = log.archives.values().find_map(|archive| match archive {
+        log::Archive::S3(s3) => Some(s3),
+        log::Archive::Directory { .. } => None,
+    })?;
+    let (account, region) = (logging.account.clone(), logging.region.clone());
+    let reader = assumed(&logging.reader, &logging.external_id);
+    Some(Arc::new(aws.trails(deployment, TrailsSettings { account, region, reader })))
 }
 
 fn s3_settings(name: &str, s3: &log::S3Archive) -> ArchiveSettings {
