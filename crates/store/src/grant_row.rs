@@ -2,6 +2,7 @@
 
 use halligan_core::catalogue::TargetKind;
 use halligan_core::grant::{Containment, Grant, RequestHash, Standing, State};
+use halligan_core::text::Reason;
 use halligan_engine::ports::{StoreError, Version, Versioned};
 use sqlx::any::AnyRow;
 
@@ -97,7 +98,8 @@ pub fn decode(row: &AnyRow) -> Result<Versioned, StoreError> {
 
 /// What no life of a grant leads to.
 pub fn illegal(grant: &Grant) -> Option<&'static str> {
-    if RequestHash::of(&grant.request) != grant.request_hash {
+    // Of a reason that was erased no hash can be made: nothing is minted from such a grant.
+    if grant.request.reason != Reason::erased() && RequestHash::of(&grant.request) != grant.request_hash {
         return Some("the request is not the one that its hash names");
     }
     match grant.activation().map(|activation| &activation.standing) {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use halligan_core::catalogue::Target;
 use halligan_core::grant::{Effect, Grant};
+use halligan_core::text::Reason;
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, revoke, role_id, uuid};
 use halligan_engine::fakes::store::FakeStore;
 use halligan_engine::ports::{Change, Head, Import, QueuedEntry, StoreError, Version};
@@ -25,6 +26,7 @@ properties!(
     an_id_that_is_there_already_is_a_conflict,
     a_fork_is_replaced_and_sinks_begin_where_it_began,
     a_grant_that_moved_meanwhile_is_not_moved_on,
+    a_grant_whose_reason_was_erased_is_kept,
     commits_beside_imports_lose_nothing,
 );
 
@@ -354,6 +356,19 @@ async fn a_grant_that_moved_meanwhile_is_not_moved_on(store: Store) {
     assert_eq!(version(&store, &ended).await, (ended, Version(2)));
     let none = store.grants.commit(Change { grant: Some((pending.grant, None)), ..Change::default() }, at(102)).await;
     assert!(matches!(none, Err(StoreError::Conflict)), "{none:?}");
+}
+
+/// Its request no longer makes its hash, and it must be ended all the same.
+async fn a_grant_whose_reason_was_erased_is_kept(store: Store) {
+    let mut active = Asking::new(1).active();
+    active.request.reason = Reason::erased();
+    let import = Import { grants: vec![active.clone()], ..import_of(&[], 0, &[]) };
+    store.restore.import(import, at(60)).await.unwrap();
+    assert_eq!(version(&store, &active).await, (active.clone(), Version(1)));
+    let ended = revoke(&active, "carol", at(90));
+    store.grants.commit(change(ended.clone(), Some(Version(1)), 10), at(90)).await.unwrap();
+    let enforceable = store.grants.enforceable(&role_id("prod-admin"), at(91)).await.unwrap();
+    assert_eq!(enforceable.into_iter().map(|found| found.grant).collect::<Vec<_>>(), [ended.grant]);
 }
 
 async fn commits_beside_imports_lose_nothing(store: Store) {
