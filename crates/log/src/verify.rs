@@ -28,6 +28,7 @@ mod plan;
 mod tile;
 mod walk;
 
+pub(crate) use examine::commitment;
 pub use examine::{Bundle, Entry, Examined, Personal};
 pub use finding::{Finding, Flaw};
 pub use head::{Head, Succession, Trust, head, succession};

@@ -150,9 +150,11 @@ impl Bundle {
                 Judged { sound, root: Some(expected) }
             }
             Above::Unknown if self.span.width < FULL => {
-                // The walk's end tells, when the whole edge is known.
+                // Which of the two is wrong, the walk's end tells, when the whole edge is known.
                 findings.extend(self.entries.end());
-                Judged { sound: vec![true; count], root: None }
+                let as_stored =
+                    |stored: &[Hash]| leaves.iter().zip(stored).map(|(leaf, stored)| leaf == stored).collect();
+                Judged { sound: stored.map_or_else(|| vec![true; count], as_stored), root: None }
             }
             Above::Unknown if stored.is_some() => {
                 let stored = stored.map(subtree_root);
@@ -262,6 +264,11 @@ fn read_envelope(text: &[u8]) -> Result<Envelope, Flaw> {
         kind: at..at + read.kind.len(),
         commitment: commitment.transpose().map_err(|_| malformed("`personal_sha256` is no SHA-256 in hexadecimal"))?,
     })
+}
+
+/// The hash of the personal part that an entry commits to.
+pub(crate) fn commitment(text: &[u8]) -> Result<Option<[u8; 32]>, Flaw> {
+    read_envelope(text).map(|envelope| envelope.commitment)
 }
 
 /// A bundle that was looked at by itself.

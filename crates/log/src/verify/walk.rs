@@ -272,12 +272,9 @@ impl Walk {
 
     /// The tile of the rightmost bundle: it stays with the edge.
     fn edge_tile(&self, span: Span) -> (Tile, Above) {
-        let object = Object::Hashes { level: 0, span };
-        let stored = self.levels.first().and_then(|level| level.edge.as_ref());
-        match stored.filter(|_| self.edge == EdgeState::Sound) {
-            Some(tile) => (tile.clone(), Above::Edge),
-            None => (Tile::read(object, span.width, None), Above::Unknown),
-        }
+        let above = if self.edge == EdgeState::Sound { Above::Edge } else { Above::Unknown };
+        let stored = self.levels.first().and_then(|level| level.edge.clone());
+        (stored.unwrap_or_else(|| Tile::read(Object::Hashes { level: 0, span }, span.width, None)), above)
     }
 
     /// Takes the bundles back, in the order in which [`Walk::feed`] gave them out.

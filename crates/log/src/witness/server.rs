@@ -162,6 +162,9 @@ impl Request {
         }
         self.note.signer(keys).map_err(Refusal::Unsigned)?;
         let new = self.note.checkpoint();
+        if seen.is_some_and(|seen| seen.origin != new.origin) {
+            return Err(Refusal::UnknownLog(new.origin.clone()));
+        }
         if new.size >= SIZE_MAX {
             return Err(Refusal::Malformed("its tree is larger than any can be"));
         }
