@@ -8,6 +8,7 @@
 mod listing;
 mod place;
 mod reader;
+mod versions;
 mod weakness;
 
 use async_trait::async_trait;

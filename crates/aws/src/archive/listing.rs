@@ -1,5 +1,4 @@
-//! Which versions stand under a key. A plain GET and `If-None-Match` see the newest
-//! alone, and nothing behind a delete marker.
+//! Lists the versions under a key, and under those that will be asked for next.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -8,7 +7,6 @@ use std::sync::Arc;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::types::EncodingType;
-use aws_smithy_types::DateTime;
 use halligan_engine::ports::ArchiveError;
 use halligan_log::Object;
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +14,7 @@ use percent_encoding::percent_decode_str;
 use tokio::sync::Mutex;
 
 use super::place::{Place, failed};
+use super::versions::Versions;
 
 /// Versions a page when one key is looked at: it seldom has two, and its partial
 /// siblings follow it.
@@ -26,55 +25,6 @@ const ROWS_FIRST: i32 = 32;
 const ROWS_WALK: i32 = 1_000;
 /// What stood there may be believed for so long.
 const KEPT: SignedDuration = SignedDuration::from_secs(60);
-
-/// A version that is no delete marker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Version {
-    pub(super) id: String,
-    /// The same for the same bytes, unless a key of KMS's encrypts them.
-    pub(super) tag: Option<String>,
-    pub(super) size: Option<i64>,
-    modified: Option<Modified>,
-}
-
-/// Seconds and nanoseconds since 1970.
-type Modified = (i64, u32);
-
-/// What stands and stood under a key.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Versions {
-    /// The newest first, as S3 lists them.
-    versions: Vec<Version>,
-    hidden: bool,
-    newest_marker: Option<Modified>,
-}
-
-impl Versions {
-    pub(super) fn oldest(&self) -> Option<&Version> {
-        self.versions.last()
-    }
-
-    pub(super) fn newest(&self) -> Option<&Version> {
-        self.versions.first()
-    }
-
-    /// All but the oldest.
-    pub(super) fn later(&self) -> impl Iterator<Item = &Version> {
-        self.versions.iter().rev().skip(1)
-    }
-
-    /// Whether a delete marker is on top.
-    pub(super) const fn is_hidden(&self) -> bool {
-        self.hidden
-    }
-
-    /// Whether a delete marker came after the oldest version. One of the same second
-    /// may have come before it: S3 lists whole seconds.
-    pub(super) fn was_hidden(&self) -> bool {
-        let written = self.oldest().and_then(|oldest| oldest.modified);
-        self.hidden || self.newest_marker.zip(written).is_some_and(|(marker, written)| marker > written)
-    }
-}
 
 /// The versions of all keys after one and before another.
 #[derive(Debug)]
@@ -97,23 +47,17 @@ impl Window {
     fn add(&mut self, page: ListObjectVersionsOutput) {
         let encoding = page.encoding_type;
         let decoded = |key: Option<String>| decoded(encoding.as_ref(), key?.as_str());
-        for found in page.versions.unwrap_or_default() {
-            let (Some(key), Some(id)) = (decoded(found.key), found.version_id) else { continue };
-            let modified = found.last_modified.map(modified);
-            let version = Version { id, tag: found.e_tag, size: found.size, modified };
-            self.keys.entry(key).or_default().versions.push(version);
+        for mut found in page.versions.unwrap_or_default() {
+            if let Some(key) = decoded(found.key.take()) {
+                self.keys.entry(key).or_default().add(found);
+            }
         }
-        for found in page.delete_markers.unwrap_or_default() {
-            let Some(key) = decoded(found.key) else { continue };
-            let versions = self.keys.entry(key).or_default();
-            versions.hidden |= found.is_latest.unwrap_or(false);
-            versions.newest_marker = versions.newest_marker.max(found.last_modified.map(modified));
+        for mut found in page.delete_markers.unwrap_or_default() {
+            if let Some(key) = decoded(found.key.take()) {
+                self.keys.entry(key).or_default().add_marker(&found);
+            }
         }
     }
-}
-
-fn modified(at: DateTime) -> Modified {
-    (at.secs(), at.subsec_nanos())
 }
 
 /// What was listed lately: one window for each kind of object, which are read in
@@ -245,7 +189,7 @@ fn just_before(key: &str) -> String {
     let mut marker = key.to_owned();
     if let Some(last) = marker.pop().and_then(|last| char::from_u32(u32::from(last).saturating_sub(1))) {
         marker.push(last);
-        // None of our keys has a character after `x`.
+        // It follows every character that our keys have.
         marker.push('~');
     }
     marker

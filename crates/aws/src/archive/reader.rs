@@ -5,8 +5,9 @@ use halligan_core::id::DeploymentId;
 use halligan_engine::ports::{ArchiveError, LogReader, Stored, Tampering};
 use halligan_log::Object;
 
-use super::listing::{Listing, Version, Versions};
+use super::listing::Listing;
 use super::place::{Place, late};
+use super::versions::{Version, Versions};
 use crate::assume::Assumer;
 use crate::client::Aws;
 use crate::session::{AssumedRole, in_time};
