@@ -1,6 +1,6 @@
 //! Lost answers, slow ones, refusals.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use halligan_aws::AssumedRole;
 use halligan_engine::ports::{Archive as _, ArchiveError, LogReader as _};
@@ -20,6 +20,7 @@ async fn a_put_whose_answer_is_lost_finds_its_own_bytes() {
         ("the connection ends", Trouble::Reset),
         ("the answer breaks off", Trouble::Bytes(b"HTTP/1.1 200 OK\r\ncontent-le".to_vec())),
         ("no answer comes", Trouble::Silence),
+        ("the answer is slow", Trouble::Late(Duration::from_millis(300))),
         ("a failure", error(500, "InternalError")),
         ("a gateway's page", Trouble::Answer(502, "<html>".to_owned())),
         ("too many", error(503, "SlowDown")),
@@ -97,7 +98,15 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
     proxy.trouble("x-id=GetObject", usize::MAX, Trouble::Cut);
     let error = archive.read(entries(0)).await.unwrap_err();
     assert!(kind(&error) == "unavailable" && error.to_string().contains("GetObject tile/entries/000"), "{error}");
-    // A list that breaks off is no list.
+    // A list that breaks off is no list, and bytes that aren't what their checksum says are none.
+    let lie = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\
+        x-amz-checksum-sha256: 2SmKENGwc1g33EvYXaxkGw887yekfl1TpU8vP1svz/o=\r\n\r\nwrong";
+    for times in [2, usize::MAX] {
+        proxy.peace();
+        proxy.trouble("x-id=GetObject", times, Trouble::Bytes(lie.into()));
+        let read = archive.read(entries(0)).await;
+        assert_eq!(read.is_ok(), times == 2, "{read:?}");
+    }
     proxy.peace();
     proxy.trouble("versions", usize::MAX, Trouble::Cut);
     assert_eq!(kind(&archived.afresh().read(entries(0)).await.unwrap_err()), "unavailable");
