@@ -170,6 +170,7 @@ fn action(parts: &Parts) -> &'static str {
         ("POST", "/v1/grants/{id}/withdraw") => "withdraw",
         ("POST", "/v1/grants/{id}/return") => "return",
         ("POST", "/v1/grants/{id}/revoke" | "/v1/revocations") => "revoke",
+        ("POST", "/v1/log/override" | "/v1/log/override/end") => "override_log",
         ("GET", _) => "read",
         _ => "call",
     }

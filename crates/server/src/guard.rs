@@ -33,6 +33,13 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
             ApiProblem::new(ProblemKind::TooLarge, detail).in_field("path").with_status(StatusCode::URI_TOO_LONG);
         return refused(&app, &mut parts, problem).await.into_response();
     }
+    // What would be shown before the log was read may have ended long ago. The way
+    // round an archive that can't be read must not need that archive.
+    if !parts.uri.path().starts_with("/log/override")
+        && let Err(problem) = app.broker().serving().await
+    {
+        return ApiProblem::from(problem).into_response();
+    }
     next.run(Request::from_parts(parts, body)).await
 }
 

@@ -132,6 +132,7 @@ impl Modify for Bearer {
         (name = "grants", description = "From request to end"),
         (name = "credentials", description = "What a grant is for: each call is a new, logged issuance"),
         (name = "catalogue", description = "What can be asked for, and on which occasion"),
+        (name = "log", description = "The record of every step, verifiable by anybody who may read it"),
         (name = "operations", description = "For whoever runs the broker")
     )
 )]
@@ -141,7 +142,11 @@ struct Frame;
 #[must_use]
 pub fn document() -> OpenApi {
     let router: OpenApiRouter<App> = OpenApiRouter::with_openapi(Frame::openapi());
-    router.nest("/v1", v1()).merge(operations()).into_openapi()
+    let mut document = router.nest("/v1", v1()).merge(operations()).into_openapi();
+    // OpenAPI has no word for the rest of a path.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    document
 }
 
 /// `/openapi.json`, and `/docs`, which fetches nothing from elsewhere.

@@ -174,6 +174,7 @@ pub const fn status(kind: ProblemKind) -> StatusCode {
         ProblemKind::TimedOut
         | ProblemKind::IncidentUnknown
         | ProblemKind::LogNotDurable
+        | ProblemKind::Starting
         | ProblemKind::ClockSkewed
         | ProblemKind::AwsUnavailable
         | ProblemKind::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -191,6 +192,7 @@ pub const fn remedy(kind: ProblemKind) -> &'static str {
         ProblemKind::Unauthenticated => {
             "Send one `Authorization: Bearer` header with a token of a configured issuer; `detail` names the rule that it breaks"
         }
+        ProblemKind::Starting => "Ask again in a moment; if it goes on, no archive of the log can be reached",
         ProblemKind::UnlinkedPrincipal => {
             "Sign in with the login that is linked to you, or ask the operators to link this one"
         }

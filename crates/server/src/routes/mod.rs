@@ -3,6 +3,7 @@
 mod credentials;
 mod grants;
 mod incidents;
+mod log;
 mod me;
 mod operations;
 mod revocations;
@@ -57,6 +58,13 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
         .routes(routes!(roles::roles))
         .routes(routes!(incidents::incident))
         .routes(routes!(me::me))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(log::tile))
+        .routes(routes!(log::personal))
+        .routes(routes!(log::successor))
+        .routes(routes!(log::entry))
+        .routes(routes!(log::override_log))
+        .routes(routes!(log::end_override))
 }
 
 /// The routes beside it, open to all.

@@ -24,6 +24,8 @@ struct Running {
 impl Running {
     async fn start(app: &TestApp, tls: Option<Tls>) -> Self {
         let settings = Settings { listen: "127.0.0.1:0".parse().unwrap(), tls };
+        // As a worker does at the start.
+        app.broker.publisher().publish().await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (bound, address) = oneshot::channel();
         let app = app.app.clone();

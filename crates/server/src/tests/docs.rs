@@ -82,6 +82,11 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
         "GET /v1/grants",
         "GET /v1/grants/{id}",
         "GET /v1/incidents/{provider}/{id}",
+        "GET /v1/log/checkpoint",
+        "GET /v1/log/entries/{index}",
+        "GET /v1/log/personal/{path}",
+        "GET /v1/log/successor/{path}",
+        "GET /v1/log/tile/{path}",
         "GET /v1/me",
         "GET /v1/roles",
         "POST /v1/grants",
@@ -93,6 +98,8 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
         "POST /v1/grants/{id}/return",
         "POST /v1/grants/{id}/revoke",
         "POST /v1/grants/{id}/withdraw",
+        "POST /v1/log/override",
+        "POST /v1/log/override/end",
         "POST /v1/revocations",
     ];
     assert_eq!(calls, expected);

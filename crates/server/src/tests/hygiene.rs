@@ -69,7 +69,7 @@ async fn a_request_that_takes_too_long_is_given_up() {
 async fn outages_say_when_to_come_back() {
     let app = TestApp::new();
     let id = app.active().await;
-    app.world.sink.set_down(true);
+    app.world.archive.set_down(true);
     let undurable = app.call("alice", Method::POST, &format!("/v1/grants/{id}/credentials")).send().await;
     undurable.is_problem(503, "log-not-durable");
     assert!(

@@ -6,6 +6,7 @@ mod docs;
 mod hygiene;
 mod idempotency;
 mod life;
+mod log;
 mod malformed;
 mod strangers;
 
@@ -143,6 +144,10 @@ impl Call<'_> {
     }
 
     pub async fn send(self) -> Answer {
+        // As a worker does at the start.
+        if !self.app.broker.publisher().is_synced() {
+            drop(self.app.broker.publisher().publish().await);
+        }
         let mut request = Request::builder().method(self.method).uri(self.path);
         for (name, value) in &self.headers {
             request = request.header(*name, value);
@@ -150,7 +155,7 @@ impl Call<'_> {
         let request = request.body(Body::from(self.body)).unwrap();
         let response = self.app.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let text = String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&to_bytes(body, usize::MAX).await.unwrap()).into_owned();
         Answer { status: parts.status, headers: parts.headers, text }
     }
 }
@@ -177,16 +182,21 @@ impl TestApp {
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             grants: world.store.clone(),
-            queue: world.store.clone(),
             idempotency: world.store.clone(),
-            sink: world.sink.clone(),
+            publish: world.publish_ports(),
             authority: world.authority.clone(),
             incidents: gate.clone(),
             minter: aws.clone(),
             console: Some(aws.clone()),
             clock_offset: aws,
         };
-        let settings = Settings { log_wait: SignedDuration::from_secs(2), mints_per_minute: 3 };
+        let publish = world.publish_settings("one");
+        let settings = Settings {
+            publish,
+            log_wait: SignedDuration::from_secs(2),
+            mints_per_minute: 3,
+            log_readers: [fixtures::human("carol").person].into(),
+        };
         let broker = Arc::new(Broker::new(world.catalogue.clone(), ports, settings));
         let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
         let issuer = Issuer {

@@ -83,12 +83,12 @@ async fn whoever_runs_the_broker_needs_no_token() {
     assert_eq!(down.headers["retry-after"], "5");
     assert_eq!(read("/healthz").await.status, StatusCode::OK);
     app.world.store.set_down(false);
-    app.world.sink.set_down(true);
+    app.world.archive.set_down(true);
     app.pending().await;
     drop(app.broker.publisher().publish().await);
     let stuck = read("/readyz").await;
     stuck.is_problem(503, "log-not-durable");
-    // The sink's own words stay inside.
+    // The archive's own words stay inside.
     assert!(!stuck.text.contains("told to fail"), "{}", stuck.text);
     read("/nothing").await.is_problem(404, "not-found");
     app.call("alice", Method::POST, "/healthz").anonymous().send().await.is_problem(405, "method-not-allowed");

@@ -6,6 +6,7 @@ mod answer;
 mod body;
 mod catalogue;
 mod grant;
+mod log;
 mod secret;
 
 pub use answer::{ProblemView, StatusView};
@@ -18,4 +19,5 @@ pub use grant::{
     ContainmentState, ContainmentView, ExtensionView, GrantPage, GrantState, GrantView, GrantWithTimeline,
     RevokedGrants, TimelineEntry,
 };
+pub use log::{LogEntryView, OverrideBody, OverrideView};
 pub use secret::{ConsoleView, CredentialsView};
