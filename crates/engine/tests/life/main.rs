@@ -1,0 +1,7 @@
+//! Lives rebuilt from their entries are the lives that were lived, and no others are legal.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod broker;
+mod forged;
+mod random;
+mod story;
