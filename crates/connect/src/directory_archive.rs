@@ -18,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use halligan_engine::ports::{Archive, ArchiveError, LogReader, Stored, Weakness};
 use halligan_log::Object;
+use rustix::process::geteuid;
 use tokio::sync::Semaphore;
 
 use self::disk::Disk;
@@ -69,7 +70,7 @@ impl Archive for DirectoryArchive {
     }
 
     async fn weaknesses(&self) -> Result<Vec<Weakness>, ArchiveError> {
-        self.0.on_disk(look::weaknesses).await
+        self.0.on_disk(|disk| look::weaknesses(disk, geteuid())).await
     }
 }
 
@@ -103,11 +104,12 @@ struct Reading {
     name: String,
     disk: Arc<Disk>,
     slots: Arc<Semaphore>,
+    deadline: Duration,
 }
 
 impl Reading {
     fn new(name: String, disk: Disk) -> Self {
-        Self { name, disk: Arc::new(disk), slots: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { name, disk: Arc::new(disk), slots: Arc::new(Semaphore::new(AT_ONCE)), deadline: DEADLINE }
     }
 
     async fn read(&self, object: Object) -> Result<Option<Stored>, ArchiveError> {
@@ -132,7 +134,7 @@ impl Reading {
             };
             tokio::task::spawn_blocking(work).await
         };
-        within(DEADLINE, working).await
+        within(self.deadline, working).await
     }
 }
 

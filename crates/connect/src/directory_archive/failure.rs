@@ -14,7 +14,9 @@ pub(super) fn failed(path: &Path, error: impl Into<io::Error>) -> ArchiveError {
         Some(Errno::ACCESS | Errno::PERM) => lasting("the broker has no right to: expected a directory of its own"),
         Some(Errno::ROFS) => lasting("the file system is read-only"),
         Some(Errno::LOOP) => lasting("is a symbolic link, which is not followed in a log's directory: take it away"),
-        Some(Errno::NOTDIR) => lasting("is or goes through something other than a directory: take it away"),
+        Some(Errno::NOTDIR | Errno::EXIST) => {
+            lasting("is or goes through something other than a directory: take it away")
+        }
         Some(Errno::ISDIR | Errno::NOTEMPTY) => lasting("is a directory: expected a file of the log: take it away"),
         _ => ArchiveError::Unavailable(format!("{}: {error}", path.display())),
     }

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use halligan_engine::ports::{ArchiveError, Weakness};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, Stat, fstat, stat, statat};
 use rustix::io::Errno;
-use rustix::process::geteuid;
+use rustix::process::Uid;
 
 use super::disk::{Disk, open_directory};
 use super::failure::failed;
@@ -46,12 +46,12 @@ impl Findings {
     }
 }
 
-/// See [`halligan_engine::ports::Archive::weaknesses`].
-pub(super) fn weaknesses(disk: &Disk) -> Result<Vec<Weakness>, ArchiveError> {
+/// See [`halligan_engine::ports::Archive::weaknesses`]. Everything should belong to `us`.
+pub(super) fn weaknesses(disk: &Disk, us: Uid) -> Result<Vec<Weakness>, ArchiveError> {
     let root = disk.root()?;
     let top = disk.path();
     let mut findings = Findings::default();
-    judge(&mut findings, top, &fstat(&root).map_err(|error| failed(top, error))?);
+    judge(&mut findings, us, top, &fstat(&root).map_err(|error| failed(top, error))?);
     replaceable(&mut findings, top);
     let mut waiting = VecDeque::from([PathBuf::new()]);
     let mut looked_at = 0;
@@ -75,14 +75,14 @@ pub(super) fn weaknesses(disk: &Disk) -> Result<Vec<Weakness>, ArchiveError> {
                     format!("{}: is no file and no directory: the log never wrote it: take it away", path.display())
                 }),
             }
-            judge(&mut findings, &path, &stat);
+            judge(&mut findings, us, &path, &stat);
         }
     }
     Ok(findings.into_weaknesses())
 }
 
-fn judge(findings: &mut Findings, path: &Path, stat: &Stat) {
-    let (shown, owner, us) = (path.display(), stat.st_uid, geteuid().as_raw());
+fn judge(findings: &mut Findings, us: Uid, path: &Path, stat: &Stat) {
+    let (shown, owner, us) = (path.display(), stat.st_uid, us.as_raw());
     let (kind, mode) = (FileType::from_raw_mode(stat.st_mode), Mode::from_raw_mode(stat.st_mode));
     if owner != us {
         findings.add("owner", || {
