@@ -11,7 +11,9 @@ pub(super) fn failed(path: &Path, error: impl Into<io::Error>) -> ArchiveError {
     let error = error.into();
     let lasting = |hint: &str| ArchiveError::Refused(format!("{}: {hint} ({error})", path.display()));
     match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::ACCESS | Errno::PERM) => lasting("no right to do that: the directory of a log belongs to the broker alone"),
+        Some(Errno::ACCESS | Errno::PERM) => {
+            lasting("no right to do that: the directory of a log belongs to the broker alone")
+        }
         Some(Errno::ROFS) => lasting("the file system is read-only"),
         Some(Errno::LOOP) => lasting("is a symbolic link, which is not followed in a log's directory: take it away"),
         Some(Errno::NOTDIR | Errno::EXIST) => {
