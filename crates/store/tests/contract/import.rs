@@ -382,11 +382,18 @@ async fn commits_beside_imports_lose_nothing(store: Store) {
             let grant = Asking::new(writer + 2).grant();
             for n in 0..12 {
                 let number = 1_000 + 100 * writer + 2 * n;
-                // Some of them touch the grants that the import replaces.
-                let grant_change = (n % 4 == 0).then(|| (Asking::new(number).grant(), None));
-                let entries = vec![explained(&grant, number), explained(&grant, number + 1)];
-                let change = Change { grant: grant_change, entries, ..Change::default() };
-                store.grants.commit(change, at(i64::try_from(n * 9).unwrap())).await.unwrap();
+                // Some of them are about the grants that are imported: whoever is second says so.
+                let mut about = (n % 4 == 0).then(|| (Asking::new(number).grant(), None));
+                loop {
+                    let entries = vec![explained(&grant, number), explained(&grant, number + 1)];
+                    let change = Change { grant: about.take(), entries, ..Change::default() };
+                    let had = change.grant.is_some();
+                    match store.grants.commit(change, at(i64::try_from(n * 9).unwrap())).await {
+                        Ok(_) => break,
+                        Err(StoreError::Conflict) if had => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
             }
         })
     });
