@@ -1,5 +1,6 @@
 //! Ports, use cases and reconcilers: what Halligan does, without knowing with what.
 
+pub mod audit;
 pub mod authority;
 pub mod broker;
 pub mod caller;

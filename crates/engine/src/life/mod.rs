@@ -41,12 +41,19 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// The lives that a log tells of, as far as it has been read.
 #[derive(Debug)]
 pub struct Lives {
-    deployment: DeploymentId,
+    deployment: Deployment,
     lives: HashMap<GrantId, Life>,
     after: Afterlife,
     /// How many lives there must be before forgetting is worth a look at each.
     look_at: usize,
     begun: u64,
+}
+
+/// Whose lives they are.
+#[derive(Debug, Clone)]
+struct Deployment {
+    id: DeploymentId,
+    known: bool,
 }
 
 /// What a transition said beyond the entries that the log has of it: the log was
@@ -67,6 +74,18 @@ impl Lives {
     /// No lives yet. `deployment` is part of every request's hash, and in no entry.
     #[must_use]
     pub fn new(deployment: DeploymentId) -> Self {
+        Self::of(Deployment { id: deployment, known: true })
+    }
+
+    /// As [`Lives::new`], where nobody said which deployment it was: the hashes of
+    /// requests are taken as they are told.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a constant, which is a legal name")]
+    pub fn of_any_deployment() -> Self {
+        Self::of(Deployment { id: "unknown".parse().expect("a legal name"), known: false })
+    }
+
+    fn of(deployment: Deployment) -> Self {
         Self { deployment, lives: HashMap::new(), after: Afterlife::default(), look_at: 0, begun: 0 }
     }
 

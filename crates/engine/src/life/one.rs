@@ -11,10 +11,10 @@ use halligan_core::id::{DeploymentId, GrantId, MintId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::Owed;
 use super::cause::{Cause, cause};
 use super::illegal::{Because, compare, differs};
 use super::step::{Occasion, Step, What, Who};
+use super::{Deployment, Owed};
 
 /// A grant's id is made in the instant that it is asked for.
 const ID_APART_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -44,10 +44,10 @@ struct Rest {
 
 impl Life {
     /// Begins with `grant.requested`.
-    pub(super) fn begin(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<Self, Because> {
-        let (opening, logged) = opening(deployment, id, step)?;
+    pub(super) fn begin(deployment: &Deployment, id: GrantId, step: &Step<'_>) -> Result<Self, Because> {
+        let (opening, logged) = opening(&deployment.id, id, step)?;
         let mut transition = opening.open(step.decided_at);
-        if step.is_erased()
+        if (step.is_erased() || !deployment.known)
             && let Some(Recorded { event: Event::GrantRequested { request_hash, .. }, .. }) =
                 transition.events.first_mut()
         {
