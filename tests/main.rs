@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod documents;
 mod laws;
+mod log_format;
 mod main_job;
 mod python_sdk;
 mod redaction;

@@ -102,7 +102,7 @@ fn access_is_the_requesters() {
       "activity_name": "Assign Privileges",
       "actor": {
         "user": {
-          "domain": "https://login.example.com",
+          "domain": "https://1.example.com",
           "name": "bob",
           "type": "User",
           "type_id": 1,

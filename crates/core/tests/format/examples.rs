@@ -168,7 +168,7 @@ fn grant() -> GrantId {
 }
 
 fn human(person: &str) -> Human {
-    let principal = Principal { issuer: "https://login.example.com".into(), subject: format!("{person}-1") };
+    let principal = Principal { issuer: "https://1.example.com".into(), subject: format!("{person}-1") };
     Human { person: person.parse().unwrap(), principal }
 }
 
