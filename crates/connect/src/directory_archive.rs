@@ -7,17 +7,19 @@
 //! Symbolic links are never followed inside of the directory.
 
 mod disk;
+mod erase;
 mod failure;
 mod look;
 mod temporary;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use halligan_engine::ports::{Archive, ArchiveError, LogReader, Stored, Weakness};
+use halligan_engine::ports::{Archive, ArchiveError, LogReader, PersonalData, StoreError, Stored, Weakness};
 use halligan_log::Object;
+use jiff::Timestamp;
 use rustix::process::geteuid;
 use tokio::sync::Semaphore;
 
@@ -54,6 +56,17 @@ impl LogReader for DirectoryArchive {
 
     async fn read(&self, object: Object) -> Result<Option<Stored>, ArchiveError> {
         self.0.read(object).await
+    }
+}
+
+#[async_trait]
+impl PersonalData for DirectoryArchive {
+    async fn erase_before(&self, time: Timestamp) -> Result<u64, StoreError> {
+        let time = SystemTime::from(time);
+        let path = self.0.disk.path().to_owned();
+        let erased = tokio::task::spawn_blocking(move || erase::erase_before(&path, time)).await;
+        let erased = erased.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        erased.map_err(|error| StoreError::Unavailable(format!("{}: {error}", self.0.name)))
     }
 }
 

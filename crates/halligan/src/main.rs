@@ -4,6 +4,7 @@ mod cli;
 mod client;
 mod config;
 mod demo;
+mod doctor;
 mod log_key;
 mod places;
 mod replica;

@@ -7,19 +7,31 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use async_trait::async_trait;
 use halligan_aws::{
-    ArchiveSettings, AssumedRole, Aws, CloudWatchSettings, KmsSettings, ReaderSettings, TrailsSettings,
+    ArchiveSettings, AssumedRole, Aws, CloudWatchSettings, KmsSettings, ReaderSettings, Settings as AwsSettings,
+    TrailsSettings,
 };
 use halligan_connect::directory_archive::DirectoryArchive;
 use halligan_connect::ocsf::OcsfFile;
 use halligan_connect::witness::HttpWitness;
 use halligan_core::catalogue::RoleArn;
 use halligan_core::id::{DeploymentId, PlaceId};
-use halligan_engine::ports::{Archive, ArchiveError, CheckpointSigner, Entropy, SignError, Sink, Trails, Witness};
+use halligan_engine::ports::{
+    Archive, ArchiveError, CheckpointSigner, Clock, Entropy, PersonalData, SignError, Sink, Trails, Witness,
+};
 use halligan_log::key::Kind;
 use halligan_log::{SigningKey, VerifierKey};
 
-use crate::config::log::{self, KeyPlace, Log};
+use crate::config::{
+    self,
+    log::{self, KeyPlace, Log},
+};
 use crate::log_key;
+
+/// AWS, as the configuration says it is reached.
+pub async fn aws(settings: &config::Aws, clock: Arc<dyn Clock>) -> Aws {
+    let endpoint_url = settings.endpoint_url.clone();
+    Aws::connect(&AwsSettings { endpoint_url, ..AwsSettings::in_region(&settings.region) }, clock).await
+}
 
 /// Every archive of the configuration.
 pub async fn archives(log: &Log, deployment: &DeploymentId, aws: &Aws) -> anyhow::Result<Vec<Arc<dyn Archive>>> {
@@ -42,6 +54,18 @@ pub async fn archive(
         log::Archive::Directory { path } => Arc::new(DirectoryArchive::open(name.to_string(), path).await?),
         log::Archive::S3(s3) => Arc::new(aws.archive(deployment, s3_settings(name.as_str(), s3))),
     })
+}
+
+/// Where personal parts are erased when their time is over. In S3 that is the bucket's own doing.
+pub async fn personal_data(log: &Log) -> anyhow::Result<Vec<Arc<dyn PersonalData>>> {
+    let mut places: Vec<Arc<dyn PersonalData>> = Vec::new();
+    for (name, archive) in &log.archives {
+        if let log::Archive::Directory { path } = archive {
+            let opened = DirectoryArchive::open(name.to_string(), path).await;
+            places.push(Arc::new(opened.with_context(|| format!("the archive `{name}` can't be opened"))?));
+        }
+    }
+    Ok(places)
 }
 
 /// Who looks at trails; none without an archive in a logging account, which they would have to deliver to.

@@ -5,15 +5,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use halligan_aws::{Aws, Settings as AwsSettings};
-use halligan_connect::directory_sink::DirectorySink;
 use halligan_engine::broker::{Broker, Ports, Settings};
-use halligan_engine::ports::{Clock, Console, Entropy};
-use halligan_engine::reconcile::{Deadlines, Housekeeping, IncidentWatch, Publishing, RevocationPorts, Revocations};
+use halligan_engine::changes::Identity;
+use halligan_engine::ports::{Clock, Console, Entropy, Sink, Trails};
+use halligan_engine::publish::{OverrideRules, PublishPorts, PublishSettings};
+use halligan_engine::reconcile::{
+    Deadlines, Forwarding, ForwardingPorts, GuardPorts, Guards, Housekeeping, IncidentWatch, Personal, Publishing,
+    RevocationPorts, Revocations,
+};
 use halligan_server::App;
 use halligan_server::auth::Authenticator;
 use halligan_store::Database;
 use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::Level;
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
@@ -21,8 +25,8 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::client::machine::{MachineClock, MachineEntropy};
-use crate::config::log::Archive;
 use crate::config::{Config, Loaded};
+use crate::places;
 use crate::replica::Replica;
 use crate::workers::Workers;
 
@@ -53,7 +57,8 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn trace_to_stderr() {
+/// Traces as lines of JSON on standard error.
+pub fn trace_to_stderr() {
     let chosen = EnvFilter::try_from_env("HALLIGAN_LOG").unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
     // At TRACE the AWS SDK prints AWS's answers, some of which repeat the request, its token and all.
     let harmless = filter_fn(|about| *about.level() != Level::TRACE || !about.target().starts_with("aws_"));
@@ -70,6 +75,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let entropy: Arc<dyn Entropy> = Arc::new(MachineEntropy);
     let parts = Parts::build(&mut loaded, clock.clone(), entropy.clone()).await?;
+    let policy = sha256(&format!("{:?} {:?}", loaded.people, loaded.issuers));
     let authenticator = Authenticator::new(std::mem::take(&mut loaded.issuers), loaded.links(), clock.clone())
         .context("the configuration's issuers can't be used")?;
     let broker = parts.broker.clone();
@@ -81,6 +87,8 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
         );
     }
     broker.started(env!("CARGO_PKG_VERSION"), &loaded.sha256).await;
+    let store = parts.store.clone();
+    identity(&loaded, &broker, policy).note(store.as_ref(), broker.recorder(), clock.now()).await?;
 
     let (workers, _replica) = parts.work(clock.clone());
     let app = App::new(broker, authenticator, clock, entropy, loaded.server.trusted_proxies.clone());
@@ -96,6 +104,9 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
 struct Parts {
     broker: Arc<Broker>,
     store: Arc<Database>,
+    sinks: Vec<Arc<dyn Sink>>,
+    trails: Option<Arc<dyn Trails>>,
+    personal: Personal,
     revocations: RevocationPorts,
     replica: Replica,
 }
@@ -104,15 +115,7 @@ impl Parts {
     async fn build(loaded: &mut Loaded, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let store = Database::open(loaded.store.url.expose_secret()).await.context("the store can't be opened")?;
         let store = Arc::new(store);
-        let directory = loaded.log.archives.values().find_map(|archive| match archive {
-            Archive::Directory { path } => Some(path),
-            Archive::S3(_) => None,
-        });
-        let directory = directory.context("the log has no archive that is a directory")?;
-        let sink = DirectorySink::open(directory).await.context("the log directory can't be used")?;
-        let settings =
-            AwsSettings { endpoint_url: loaded.aws.endpoint_url.clone(), ..AwsSettings::in_region(&loaded.aws.region) };
-        let aws = Aws::connect(&settings, clock.clone()).await;
+        let aws = places::aws(&loaded.aws, clock.clone()).await;
         // Some partitions have no console that we know; only roles with one need it.
         let console: Option<Arc<dyn Console>> = match loaded.catalogue.roles.values().any(|role| role.console) {
             true => Some(Arc::new(
@@ -124,20 +127,39 @@ impl Parts {
         let replica = Replica::of(&loaded.state_directory, clock.as_ref(), entropy.as_ref())?;
         let catalogue = Arc::new(loaded.catalogue.clone());
         let deployment = catalogue.deployment.clone();
+        let (log, signing) = (&loaded.log, places::signer(&loaded.log, &deployment, &aws, entropy.as_ref()));
+        let publish = PublishPorts {
+            log: store.clone(),
+            restore: store.clone(),
+            leases: store.clone(),
+            facts: store.clone(),
+            cursors: store.clone(),
+            archives: places::archives(log, &deployment, &aws).await?,
+            signer: signing.await?,
+            witnesses: places::witnesses(log)?,
+        };
+        let sinks = places::sinks(log, &deployment, &aws);
+        let trails = places::trails(log, &deployment, &aws);
+        let mut personal = places::personal_data(log).await?;
+        personal.push(store.clone());
         let ports = Ports {
             clock: clock.clone(),
             entropy: entropy.clone(),
             grants: store.clone(),
-            queue: store.clone(),
             idempotency: store.clone(),
-            sink: Arc::new(sink),
+            publish,
             authority: Arc::new(loaded.authority()),
             incidents: Arc::new(loaded.take_incident_tools()),
             minter: Arc::new(aws.minter()),
             console,
             clock_offset: Arc::new(aws.clock_offset()),
         };
-        let settings = Settings { log_wait: loaded.log.wait, mints_per_minute: loaded.limits.mints_per_minute };
+        let settings = Settings {
+            publish: publishing(loaded, &replica, store.is_shared()),
+            log_wait: loaded.log.wait,
+            mints_per_minute: loaded.limits.mints_per_minute,
+            log_readers: loaded.members(&loaded.log.readers),
+        };
         let revocations = RevocationPorts {
             clock,
             entropy,
@@ -149,20 +171,66 @@ impl Parts {
             probes: Arc::new(aws.probes()),
         };
         let broker = Arc::new(Broker::new(catalogue, ports, settings));
-        Ok(Self { broker, store, revocations, replica })
+        let kept = loaded.log.personal_kept;
+        Ok(Self { broker, store, sinks, trails, personal: Personal { places: personal, kept }, revocations, replica })
     }
 
     /// Starts every worker. They are this replica's for as long as that value lives.
     fn work(self, clock: Arc<dyn Clock>) -> (Workers, Replica) {
-        let Self { broker, store, revocations, replica } = self;
+        let Self { broker, store, sinks, trails, personal, revocations, replica } = self;
         let (workers, wake) = (Workers::new(clock, store.is_shared()), broker.wake().clone());
         workers.run(Publishing::new(broker.publisher().clone()), Some(wake.publisher.clone()));
+        for sink in sinks {
+            let (publisher, overrides) = (broker.publisher().clone(), broker.overrides().clone());
+            let follower = publisher.follow();
+            let (log, cursors, leases) = (store.clone(), store.clone(), store.clone());
+            let ports = ForwardingPorts { log, cursors, leases, publisher, overrides };
+            workers.run(Forwarding::new(sink, ports, replica.id().to_owned()), Some(follower));
+        }
         workers.run(Deadlines::new(broker.clone()), Some(wake.deadlines.clone()));
         workers.run(IncidentWatch::new(broker.clone(), store.clone()), None);
         workers.run(Revocations::new(broker.clone(), revocations, replica.id().to_owned()), Some(wake.work.clone()));
-        workers.run(Housekeeping::new(broker, store.clone(), store), None);
+        let ports = GuardPorts {
+            facts: store.clone(),
+            archives: broker.publisher().archives().into_iter().map(|(archive, _)| archive).collect(),
+            trails,
+            catalogue: broker.catalogue().clone(),
+            recorder: broker.recorder().clone(),
+        };
+        workers.run(Guards::new(ports), None);
+        workers.run(Housekeeping::new(broker, store.clone(), store, personal), None);
         (workers, replica)
     }
+}
+
+fn publishing(loaded: &Loaded, replica: &Replica, shared: bool) -> PublishSettings {
+    let log = &loaded.log;
+    let overrides = log.overriding.as_ref().map_or_else(OverrideRules::default, |rules| OverrideRules {
+        granters: loaded.members(&rules.granters),
+        confirmed_by: rules.confirmed_by.iter().map(ToString::to_string).collect(),
+        longest: rules.longest,
+    });
+    PublishSettings {
+        deployment: loaded.catalogue.deployment.clone(),
+        replica: replica.id().to_owned(),
+        shared,
+        confirmations: log.confirmations,
+        cosignatures: log.cosignatures,
+        heartbeat: log.heartbeat,
+        former: log.key.former.clone(),
+        overrides,
+    }
+}
+
+/// What this broker is, for the record of changes.
+fn identity(loaded: &Loaded, broker: &Broker, policy: String) -> Identity {
+    let roles = loaded.catalogue.roles.iter().map(|(name, role)| (name.to_string(), sha256(&format!("{role:?}"))));
+    let places = places::fingerprints(&loaded.log).into_iter().map(|(name, place)| (name, sha256(&place)));
+    Identity { key: broker.publisher().key().to_string(), places: places.collect(), roles: roles.collect(), policy }
+}
+
+fn sha256(text: &str) -> String {
+    hex::encode(Sha256::digest(text))
 }
 
 fn settings(loaded: &Loaded) -> halligan_server::serve::Settings {
@@ -173,7 +241,8 @@ fn settings(loaded: &Loaded) -> halligan_server::serve::Settings {
     halligan_server::serve::Settings { listen: loaded.server.listen, tls }
 }
 
-fn stop() -> anyhow::Result<impl Future<Output = ()>> {
+/// Done on SIGTERM or SIGINT.
+pub fn stop() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("can't listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't listen for SIGINT")?;
     Ok(async move {

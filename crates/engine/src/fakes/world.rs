@@ -17,7 +17,9 @@ use crate::caller::Caller;
 use crate::ports::{Archive, Authority, Clock as _, Witness};
 use crate::problem::Problem;
 use crate::publish::{OverrideRules, PublishPorts, PublishSettings};
-use crate::reconcile::{Deadlines, Housekeeping, IncidentWatch, Reconciler as _, RevocationPorts, Revocations};
+use crate::reconcile::{
+    Deadlines, Housekeeping, IncidentWatch, Personal, Reconciler as _, RevocationPorts, Revocations,
+};
 
 /// Everything outside of one broker.
 #[derive(Clone)]
@@ -117,10 +119,11 @@ impl FakeWorld {
             policies: aws.clone(),
             probes: aws,
         };
+        let personal = Personal { places: vec![self.store.clone()], kept: SignedDuration::from_hours(400 * 24) };
         Running {
             deadlines: Deadlines::new(broker.clone()),
             revocations: Revocations::new(broker.clone(), ports, replica.to_owned()),
-            housekeeping: Housekeeping::new(broker.clone(), self.store.clone(), self.store.clone()),
+            housekeeping: Housekeeping::new(broker.clone(), self.store.clone(), self.store.clone(), personal),
             incidents: IncidentWatch::new(broker.clone(), self.store.clone()),
             clock: self.clock.clone(),
             broker,

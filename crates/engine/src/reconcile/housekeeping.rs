@@ -1,5 +1,6 @@
-//! What has to be done now and then: forget old idempotency answers, write down
-//! what was counted, look at the clock, and look at each role's policy again.
+//! What has to be done now and then: forget old idempotency answers, erase personal
+//! parts whose time is over, write down what was counted, look at the clock, and
+//! look at each role's policy again.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Reconciler, Status};
 use crate::broker::Broker;
-use crate::ports::{Idempotency, IdempotencyStore, WorkQueue};
+use crate::ports::{Idempotency, IdempotencyStore, PersonalData, WorkQueue};
 use crate::problem::Problem;
 use crate::recorder::WINDOW;
 
@@ -19,19 +20,33 @@ use crate::recorder::WINDOW;
 /// and old answers are forgotten.
 const RARELY: SignedDuration = SignedDuration::from_mins(10);
 
+/// Where personal parts are kept, and for how long.
+pub struct Personal {
+    /// The places, each of which erases by itself.
+    pub places: Vec<Arc<dyn PersonalData>>,
+    /// From an entry's time on.
+    pub kept: SignedDuration,
+}
+
 /// Keeps the house.
 pub struct Housekeeping {
     broker: Arc<Broker>,
     idempotency: Arc<dyn IdempotencyStore>,
     work: Arc<dyn WorkQueue>,
+    personal: Personal,
     rare: Mutex<Option<Timestamp>>,
 }
 
 impl Housekeeping {
     /// For the broker and its store.
     #[must_use]
-    pub fn new(broker: Arc<Broker>, idempotency: Arc<dyn IdempotencyStore>, work: Arc<dyn WorkQueue>) -> Self {
-        Self { broker, idempotency, work, rare: Mutex::new(None) }
+    pub fn new(
+        broker: Arc<Broker>,
+        idempotency: Arc<dyn IdempotencyStore>,
+        work: Arc<dyn WorkQueue>,
+        personal: Personal,
+    ) -> Self {
+        Self { broker, idempotency, work, personal, rare: Mutex::new(None) }
     }
 }
 
@@ -50,6 +65,12 @@ impl Reconciler for Housekeeping {
             return Ok(Status { done: 0, next: Some(now + WINDOW) });
         }
         let pruned = self.idempotency.prune(now - Idempotency::KEPT).await?;
+        for place in &self.personal.places {
+            let erased = place.erase_before(now - self.personal.kept).await?;
+            if erased > 0 {
+                tracing::info!(erased, "personal parts whose time was over");
+            }
+        }
         for role in self.broker.catalogue().roles.keys() {
             self.work.schedule(&Effect::Enforce(Target::role(role.clone())), now).await?;
         }

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 pub use deadlines::Deadlines;
 pub use forwarding::{Forwarding, ForwardingPorts};
 pub use guards::{GuardPorts, Guards};
-pub use housekeeping::Housekeeping;
+pub use housekeeping::{Housekeeping, Personal};
 pub use incident_watch::IncidentWatch;
 pub use publishing::Publishing;
 pub use revocations::{RevocationPorts, Revocations};
