@@ -105,6 +105,46 @@ impl Visitor {
         seen("CreateBucket", request.send().await)
     }
 
+    /// Deletes what was first written under a key, with the bypass that those have who administer the bucket.
+    pub async fn delete_first_version(&self, bucket: &str, key: &str) -> Seen {
+        let listed = match self.s3().list_object_versions().bucket(bucket).prefix(key).send().await {
+            Ok(listed) => listed,
+            Err(error) => return seen::<(), _>("ListObjectVersions", Err(error)),
+        };
+        let versions = listed.versions().iter().filter(|version| version.key() == Some(key));
+        let Some(first) = versions.min_by_key(|version| version.last_modified().copied()) else {
+            return Seen::Unclear(format!("`{key}` has no version"));
+        };
+        let delete = self.s3().delete_object().bucket(bucket).key(key).set_version_id(first.version_id.clone());
+        seen("DeleteObject", delete.bypass_governance_retention(true).send().await)
+    }
+
+    /// Hides a key behind a delete marker.
+    pub async fn hide(&self, bucket: &str, key: &str) -> Seen {
+        seen("DeleteObject", self.s3().delete_object().bucket(bucket).key(key).send().await)
+    }
+
+    /// How many events a log group holds.
+    ///
+    /// # Errors
+    /// What was answered instead.
+    pub async fn count_events(&self, log_group: &str) -> Result<usize, Seen> {
+        let logs = aws_sdk_cloudwatchlogs::Client::new(&self.sdk);
+        let (mut count, mut next) = (0, None);
+        loop {
+            let asked = logs.filter_log_events().log_group_name(log_group).set_next_token(next).send().await;
+            let page = match asked {
+                Ok(page) => page,
+                Err(error) => return Err(seen::<(), _>("FilterLogEvents", Err(error))),
+            };
+            count += page.events().len();
+            next = page.next_token;
+            if next.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
     fn s3(&self) -> aws_sdk_s3::Client {
         // A stand-in has no host name for each bucket.
         let config = aws_sdk_s3::config::Builder::from(&self.sdk).force_path_style(true);
