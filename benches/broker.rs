@@ -20,13 +20,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use halligan_aws::{Aws, Settings, StsMinter};
-use halligan_connect::directory_sink::DirectorySink;
+use halligan_connect::DirectoryArchive;
 use halligan_core::catalogue::RoleArn;
 use halligan_core::grant::{Grant, MintDraft, Warrant};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::MintId;
 use halligan_engine::fakes::fixtures;
-use halligan_engine::ports::{Clock, Journal as _, Minter as _, QueuedEntry};
+use halligan_engine::ports::{Archive as _, Clock, Minter as _, QueuedEntry};
+use halligan_log::{Edge, Successor};
 use jiff::Timestamp;
 use reqwest::Method;
 
@@ -54,10 +55,23 @@ impl Clock for MachineClock {
 /// What can't be done without, and nothing around it.
 struct Bare {
     minter: StsMinter,
-    sink: DirectorySink,
+    archive: DirectoryArchive,
+    edge: Edge,
     grant: Grant,
     role: halligan_core::catalogue::Role,
     position: u64,
+}
+
+/// The puts that one more entry takes, in their order: all objects, then the checkpoint.
+async fn put(archive: &DirectoryArchive, edge: &Edge, entry: &QueuedEntry) -> Edge {
+    let growth = edge.grow([entry.leaf.clone()]).unwrap();
+    let follower = Successor { size: growth.edge.size(), root: growth.edge.root() }.to_bytes();
+    let claim = (halligan_log::Object::Successor { size: edge.size(), attempt: 0 }, follower);
+    let puts = growth.objects.iter().chain([&claim]).map(|(object, bytes)| archive.put_once(*object, bytes));
+    futures::future::try_join_all(puts).await.unwrap();
+    // As long as a checkpoint with its two signatures.
+    archive.put_checkpoint(&[b'x'; 300]).await.unwrap();
+    growth.edge
 }
 
 impl Bare {
@@ -77,8 +91,8 @@ impl Bare {
         let now = halligan_core::floor_second(support::now());
         let pending = opening.open(now).grant;
         let grant = fixtures::acknowledge(&pending, "bob", now).grant;
-        let sink = DirectorySink::open(world.directory().join(name)).await.unwrap();
-        Self { minter: aws.minter(), sink, grant, role, position: 0 }
+        let archive = DirectoryArchive::open(name, world.directory().join(name)).await.unwrap();
+        Self { minter: aws.minter(), archive, edge: Edge::default(), grant, role, position: 0 }
     }
 
     /// The right to mint, and the entry that says so.
@@ -107,17 +121,16 @@ impl Bare {
     async fn once(&mut self) -> Duration {
         let (warrant, entry) = self.intend();
         let began = Instant::now();
-        let (minted, written) =
-            tokio::join!(self.minter.mint(&warrant), self.sink.append(std::slice::from_ref(&entry)));
+        let (minted, written) = tokio::join!(self.minter.mint(&warrant), put(&self.archive, &self.edge, &entry));
         let took = began.elapsed();
         minted.unwrap();
-        written.unwrap();
+        self.edge = written;
         took
     }
 
     async fn assume_role(&mut self) -> Duration {
         let (warrant, entry) = self.intend();
-        self.sink.append(&[entry]).await.unwrap();
+        self.edge = put(&self.archive, &self.edge, &entry).await;
         let began = Instant::now();
         self.minter.mint(&warrant).await.unwrap();
         began.elapsed()
@@ -126,7 +139,7 @@ impl Bare {
     async fn publish(&mut self) -> Duration {
         let (_, entry) = self.intend();
         let began = Instant::now();
-        self.sink.append(&[entry]).await.unwrap();
+        self.edge = put(&self.archive, &self.edge, &entry).await;
         began.elapsed()
     }
 }

@@ -1,4 +1,4 @@
-//! The log as an auditor reads it: the sink's bytes, and the laws that they keep.
+//! The log as an auditor reads it: the archive's bytes, and the laws that they keep.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,15 +35,27 @@ impl Entry {
     }
 }
 
-/// Every complete line of the sink.
+/// Every entry that the archive's checkpoint covers. Nothing of the product reads
+/// them here: a bundle is lengths and texts.
 pub fn read(directory: &Path) -> Vec<Entry> {
-    let text = std::fs::read_to_string(directory.join("entries.ndjson")).unwrap_or_default();
-    let complete = text.rsplit_once('\n').map_or("", |(complete, _)| complete);
-    let entry = |line: &str| {
-        let mut line: Value = serde_json::from_str(line).unwrap();
-        Entry { position: line["position"].as_u64().unwrap(), entry: line["entry"].take() }
-    };
-    complete.lines().map(entry).collect()
+    let checkpoint = std::fs::read_to_string(directory.join("checkpoint")).unwrap_or_default();
+    let size: u64 = checkpoint.lines().nth(1).map_or(0, |size| size.parse().unwrap());
+    let mut entries = Vec::new();
+    for bundle in 0..size.div_ceil(256) {
+        let width = (size - bundle * 256).min(256);
+        let partial = if width < 256 { format!(".p/{width}") } else { String::new() };
+        assert!(bundle < 1_000, "a test wrote more than is read here");
+        let bytes = std::fs::read(directory.join(format!("tile/entries/{bundle:03}{partial}"))).unwrap();
+        let mut rest = bytes.as_slice();
+        while let Some((length, after)) = rest.split_first_chunk::<2>() {
+            let (text, after) = after.split_at(u16::from_be_bytes(*length).into());
+            let position = entries.len() as u64 + 1;
+            entries.push(Entry { position, entry: serde_json::from_slice(text).unwrap() });
+            rest = after;
+        }
+    }
+    assert_eq!(entries.len() as u64, size);
+    entries
 }
 
 /// What holds of every log, whatever happened.

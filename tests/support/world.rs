@@ -130,12 +130,12 @@ impl World {
         self.directory().join("state/log")
     }
 
-    /// What stands in the sink.
+    /// What stands in the log.
     pub fn log(&self) -> Vec<Entry> {
         log::read(&self.log_directory())
     }
 
-    /// Waits until an entry stands in the sink that fits.
+    /// Waits until an entry stands in the log that fits.
     pub async fn logged(&self, what: &str, fits: impl Fn(&Entry) -> bool) -> Entry {
         eventually(what, async || self.log().into_iter().find(|entry| fits(entry))).await
     }

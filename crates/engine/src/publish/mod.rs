@@ -23,7 +23,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::ports::{
-    Archive, CheckpointSigner, Clock, Cursors, Facts, Lease, Leases, LogRestore, LogStore, SignError, StoreError, Witness,
+    Archive, CheckpointSigner, Clock, Cursors, Facts, Lease, Leases, LogRestore, LogStore, SignError, StoreError,
+    Witness,
 };
 use crate::recorder::Recorder;
 
@@ -214,11 +215,17 @@ impl Publisher {
     pub async fn make_durable(&self, position: u64, within: SignedDuration) -> Result<(), String> {
         let deadline = tokio::time::Instant::now() + within.unsigned_abs();
         let mut last = "the archives did not confirm in time".to_owned();
+        let mut durable = self.0.durable.subscribe();
         loop {
-            if *self.0.durable.borrow() >= position {
-                return Ok(());
-            }
-            match tokio::time::timeout_at(deadline, self.publish()).await {
+            // Whoever publishes it: what the store has to note about it keeps nobody waiting.
+            let publishing = async {
+                tokio::select! {
+                    biased;
+                    _ = durable.wait_for(|durable| *durable >= position) => Ok(position),
+                    published = self.publish() => published,
+                }
+            };
+            match tokio::time::timeout_at(deadline, publishing).await {
                 Ok(Ok(durable)) if durable >= position => return Ok(()),
                 Ok(Ok(_) | Err(PublishError::Elsewhere)) => {}
                 Ok(Err(error)) if error.is_final() => return Err(error.to_string()),

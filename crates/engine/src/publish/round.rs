@@ -37,8 +37,9 @@ impl Inner {
             let grown = trunk.grow(leaves).map_err(|error| PublishError::Unreadable(error.to_string()))?.edge;
             self.round(turn, &grown, batch).await?;
             let head = Head { size: grown.size(), root: grown.root() };
-            self.log.advance(head).await?;
+            // It is durable from here on; should the store have no time to note it, the archives tell.
             self.confirm(head.size);
+            self.log.advance(head).await?;
             turn.trunk = Some(grown.clone());
             trunk = grown;
             if !more {
