@@ -28,7 +28,7 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// An object could not be read.
-    #[error("`{object}` of {archive} can't be read: {source}")]
+    #[error("`{object}` of {archive} can't be read")]
     Archive {
         /// Whose.
         archive: String,
