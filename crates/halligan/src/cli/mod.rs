@@ -31,7 +31,7 @@ pub use context::Context;
 pub use ui::Ui;
 
 use crate::client::failure::Failure;
-use crate::{serve, witness};
+use crate::{doctor, serve, witness};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -123,6 +123,8 @@ enum ClientCommand {
     Token(token::Args),
     /// The transparency log
     Log(log::Args),
+    /// Look at everything that the log rests on, and say what mends what is found
+    Doctor(doctor::Args),
 }
 
 /// Runs the command and says how it ended.
@@ -151,6 +153,7 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
     match command {
         ClientCommand::Request(args) => return request::run(args, context).await,
         ClientCommand::Exec(args) => return exec::run(args, context).await,
+        ClientCommand::Doctor(args) => return doctor::run(&args, context).await,
         ClientCommand::Ack(args) => ack::run(args, context).await?,
         ClientCommand::Decline(args) => decline::run(args, context).await?,
         ClientCommand::List(args) => list::run(args, context).await?,
