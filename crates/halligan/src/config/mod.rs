@@ -149,6 +149,13 @@ impl Loaded {
         GroupAuthority::new(self.people.iter().map(|(id, person)| (id.clone(), person.groups.clone())).collect())
     }
 
+    /// Everybody who is in one of these groups.
+    #[must_use]
+    pub fn members(&self, groups: &BTreeSet<GroupId>) -> BTreeSet<PersonId> {
+        let members = self.people.iter().filter(|(_, person)| !person.groups.is_disjoint(groups));
+        members.map(|(id, _)| id.clone()).collect()
+    }
+
     /// The incident tools, taken out.
     #[must_use]
     pub fn take_incident_tools(&mut self) -> IncidentTools {
