@@ -1,7 +1,7 @@
 //! A store that is older than the log: what it lacks is read from an archive,
 //! what had ended is ended, and what it had not published comes behind.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use halligan_core::actor::Actor;
@@ -33,11 +33,11 @@ pub(super) struct Imported {
 }
 
 /// What an archive holds beyond the store.
-struct Missing<'a> {
+pub(super) struct Missing<'a> {
     archive: &'a dyn Archive,
     from: u64,
     size: u64,
-    ids: HashSet<Uuid>,
+    ids: BTreeSet<Uuid>,
     grants: BTreeSet<GrantId>,
 }
 
@@ -50,8 +50,20 @@ impl Inner {
         head: Head,
         forked: bool,
     ) -> Result<Imported, PublishError> {
-        let archive = read.place.archive.as_ref();
-        let missing = Missing::find(archive, at_head.clone(), &read.standing.edge).await?;
+        let whole = Head { size: read.size(), root: read.standing.edge.root() };
+        self.import_until(read.place.archive.as_ref(), at_head, head, whole, forked).await
+    }
+
+    /// As [`Inner::import`], up to the tree `whole`, whether or not it was signed.
+    pub(super) async fn import_until(
+        &self,
+        archive: &dyn Archive,
+        at_head: Edge,
+        head: Head,
+        whole: Head,
+        forked: bool,
+    ) -> Result<Imported, PublishError> {
+        let missing = Missing::find(archive, at_head.clone(), whole).await?;
         tracing::warn!(
             alarm = "log.imported",
             archive = archive.name(),
@@ -172,10 +184,15 @@ impl Inner {
 }
 
 impl<'a> Missing<'a> {
+    /// Everything that the archive's tree of `size` has.
+    pub(super) const fn all(archive: &'a dyn Archive, size: u64) -> Self {
+        Missing { archive, from: 0, size, ids: BTreeSet::new(), grants: BTreeSet::new() }
+    }
+
     /// Reads everything beyond `at_head` once, and whether it makes the tree of `whole`.
-    async fn find(archive: &'a dyn Archive, at_head: Edge, whole: &Edge) -> Result<Self, PublishError> {
-        let (from, size) = (at_head.size(), whole.size());
-        let mut missing = Missing { archive, from, size, ids: HashSet::new(), grants: BTreeSet::new() };
+    async fn find(archive: &'a dyn Archive, at_head: Edge, whole: Head) -> Result<Self, PublishError> {
+        let (from, size) = (at_head.size(), whole.size);
+        let mut missing = Missing { from, ..Missing::all(archive, size) };
         let mut edge = at_head;
         while edge.size() < size {
             let page = missing.page(edge.size()).await?;
@@ -185,14 +202,14 @@ impl<'a> Missing<'a> {
             }
             edge = edge.grow(page.into_iter().map(|entry| entry.leaf)).map_err(unreadable)?.edge;
         }
-        if edge.root() == whole.root() {
+        if edge.root() == whole.root {
             return Ok(missing);
         }
         Err(unreadable(format!("{}: its entries {from} to {size} don't make its tree", archive.name())))
     }
 
     /// The entries behind the first `after` ones, to the end of a bundle.
-    async fn page(&self, after: u64) -> Result<Vec<QueuedEntry>, PublishError> {
+    pub(super) async fn page(&self, after: u64) -> Result<Vec<QueuedEntry>, PublishError> {
         let n = after / BUNDLE;
         let end = n.saturating_add(1).saturating_mul(BUNDLE).min(self.size);
         let width = u16::try_from(end.saturating_sub(n.saturating_mul(BUNDLE))).unwrap_or(halligan_log::object::FULL);

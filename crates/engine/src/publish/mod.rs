@@ -11,6 +11,7 @@ mod import;
 mod overrides;
 mod place;
 mod proof;
+mod recover;
 mod round;
 mod signatory;
 mod sync;
@@ -30,6 +31,7 @@ use crate::recorder::Recorder;
 
 pub use health::{Health, PlaceHealth};
 pub use overrides::{Override, OverrideRules, Overrides};
+pub use recover::{Beside, Examination, Recovery, Relation};
 
 use place::Place;
 use signatory::{Signatory, SigningError};

@@ -241,21 +241,22 @@ impl Place {
 
     /// Takes the right to follow the tree of `size`; returns who has it.
     async fn claim(&self, size: u64, ours: Successor) -> Result<Successor, PlaceError> {
-        let unreadable = |object: Object| PlaceError::Unreadable(format!("`{object}` is no successor"));
-        let object = |attempt| Object::Successor { size, attempt };
-        let mut claimed = match self.archive.put_once(object(0), &ours.to_bytes()).await {
-            Ok(()) => return Ok(ours),
-            Err(ArchiveError::Taken { object, found }) => Successor::parse(&found).ok_or_else(|| unreadable(object))?,
-            Err(error) => return Err(error.into()),
-        };
-        // The last attempt counts: a person has given up those before.
-        for attempt in 1.. {
-            match self.archive.read(object(attempt)).await? {
-                Some(stored) => {
-                    claimed = Successor::parse(&stored.bytes).ok_or_else(|| unreadable(object(attempt)))?;
-                }
-                None => break,
-            }
+        match self.archive.put_once(Object::Successor { size, attempt: 0 }, &ours.to_bytes()).await {
+            Ok(()) => Ok(ours),
+            Err(ArchiveError::Taken { .. }) => Ok(self.claimed(size).await?.map_or(ours, |(_, claimed)| claimed)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The last attempt to follow the tree of `size`, and what follows: it counts, since
+    /// a person has given up those before.
+    pub(super) async fn claimed(&self, size: u64) -> Result<Option<(u16, Successor)>, PlaceError> {
+        let mut claimed = None;
+        for attempt in 0.. {
+            let object = Object::Successor { size, attempt };
+            let Some(stored) = self.archive.read(object).await? else { break };
+            let unreadable = || PlaceError::Unreadable(format!("`{object}` is no successor"));
+            claimed = Some((attempt, Successor::parse(&stored.bytes).ok_or_else(unreadable)?));
         }
         Ok(claimed)
     }

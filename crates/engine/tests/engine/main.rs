@@ -5,4 +5,5 @@ mod conditions;
 mod crash;
 mod ends;
 mod publishing;
+mod recovering;
 mod support;
