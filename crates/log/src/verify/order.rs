@@ -9,7 +9,7 @@ use super::examine::{Examined, Part};
 use super::finding::{Finding, Flaw};
 
 /// An id is compared with those of so many entries before it.
-const WINDOW: usize = 65_536;
+const WINDOW: usize = 8_192;
 
 /// The entries so far, as far as the next ones need them.
 #[derive(Debug, Default)]

@@ -17,7 +17,7 @@ pub(super) fn count(size: u64, level: u8) -> u64 {
 /// The first entry under the hash `at` of the tile `n`.
 pub(super) fn first_index(level: u8, n: u64, at: u64) -> u64 {
     let hash = n.saturating_mul(FULL.into()).saturating_add(at);
-    hash.checked_mul(1 << (TILE_BITS * u32::from(level).min(7))).unwrap_or(u64::MAX)
+    hash.saturating_mul(1 << (TILE_BITS * u32::from(level).min(7)))
 }
 
 /// The tiles of the right edge, from the top down; then bundle by bundle what is

@@ -78,15 +78,12 @@ struct Parts {
 struct Tally {
     found: u64,
     first: Option<Finding>,
-    /// The highest index.
-    latest: Option<u64>,
 }
 
 impl Tally {
     fn count(&mut self, findings: &[Finding]) {
         for finding in findings {
             self.found += 1;
-            self.latest = self.latest.max(finding.index);
             if self.first.as_ref().is_none_or(|first| finding.index < first.index) {
                 self.first = Some(finding.clone());
             }
@@ -314,10 +311,9 @@ impl Walk {
                 return;
             }
             let Some(open) = own.open.pop_front() else { return };
-            let already = self.tally.latest.is_some_and(|latest| latest >= open.tile.first());
-            let (finding, up) = open.close(already);
-            self.tally.count(finding.as_slice());
-            findings.extend(finding);
+            let (found, up) = open.close();
+            self.tally.count(&found);
+            findings.extend(found);
             root = up;
         }
     }
@@ -346,21 +342,20 @@ impl Walk {
 
     /// The right edge didn't make the root: what of it differs from what was found beneath.
     fn weigh_edge(&self) -> Vec<Finding> {
-        let expected = self.checkpoint.root;
-        let mut findings = Vec::new();
-        for level in &self.levels {
-            let found = level.edge.as_ref().and_then(|tile| tile.departs(level.beneath.iter().copied()));
-            findings.extend(found);
-        }
+        let (size, expected) = (self.checkpoint.size, self.checkpoint.root);
         let beneath: Option<Vec<Vec<Hash>>> =
             self.levels.iter().map(|level| level.beneath.iter().copied().collect()).collect();
         let found = beneath.map(|levels| root_of(levels.iter().map(Vec::as_slice)));
+        let departs =
+            self.levels.iter().filter_map(|level| level.edge.as_ref()?.departs(level.beneath.iter().copied()));
+        let mut findings: Vec<Finding> = departs.collect();
+        let whole = findings.is_empty() && self.tally.found == 0;
+        let at = |index, flaw| Finding { index, object: Object::Checkpoint, flaw, more: 0 };
         match found {
-            Some(found) if found != expected && findings.is_empty() && self.tally.found == 0 => {
-                let flaw = Flaw::Root { found, expected };
-                findings.push(Finding { index: None, object: Object::Checkpoint, flaw, more: 0 });
-            }
-            _ => {}
+            Some(found) if found == expected => {}
+            Some(found) if whole => findings.push(at(None, Flaw::Root { found, expected })),
+            // Where so much is wrong, nothing says that what comes before the first finding is right.
+            _ => findings.insert(0, at(Some(0), Flaw::Range { last: size.saturating_sub(1) })),
         }
         findings
     }
@@ -368,19 +363,19 @@ impl Walk {
 
 impl Open {
     /// What the tile is worth beside what was found beneath, and its root, for the tile above.
-    /// `already` says that there is a finding beneath.
-    fn close(self, already: bool) -> (Option<Finding>, Option<Hash>) {
+    fn close(self) -> (Vec<Finding>, Option<Hash>) {
         let Above::Root(expected) = self.above else {
             let beneath: Option<Vec<Hash>> = self.beneath.iter().copied().collect();
             let root = beneath.as_deref().or(self.tile.whole()).map(subtree_root);
-            return (self.tile.departs(self.beneath), root);
+            return (Vec::from_iter(self.tile.departs(self.beneath)), root);
         };
         if self.sound {
-            return (None, Some(expected));
+            return (Vec::new(), Some(expected));
         }
-        let departs = self.tile.departs(self.beneath.iter().copied());
-        let range = || (!already).then(|| self.tile.range());
-        (departs.or_else(range), Some(expected))
+        let beneath: Option<Vec<Hash>> = self.beneath.iter().copied().collect();
+        let proven = beneath.is_some_and(|hashes| subtree_root(&hashes) == expected);
+        let range = (!proven).then(|| self.tile.range());
+        (range.into_iter().chain(self.tile.departs(self.beneath)).collect(), Some(expected))
     }
 }
 

@@ -19,12 +19,12 @@ fn differs(object: Object, before: &[u8], after: Option<&Vec<u8>>) -> Option<u64
             Some((span.n * 256 + at) * 256_u64.pow(level.into()))
         }
         (Object::Entries(Span { n, .. }), after) => {
-            let after = texts(after.map_or(&[], Vec::as_slice));
+            let after = with_rest(after.map_or(&[], Vec::as_slice));
             Some(n * 256 + first(&texts(before), &after, |_| false)?)
         }
         // What is not there was erased: the object, or a part of it.
         (Object::Personal(Span { n, .. }), Some(after)) => {
-            Some(n * 256 + first(&texts(before), &texts(after), <[u8]>::is_empty)?)
+            Some(n * 256 + first(&texts(before), &with_rest(after), <[u8]>::is_empty)?)
         }
         (Object::Personal(_) | Object::Checkpoint | Object::Successor { .. }, _) => None,
     }
@@ -38,6 +38,15 @@ pub fn texts(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let Some((text, rest)) = rest.split_at_checked(length) else { break };
         texts.push(text.to_vec());
         bytes = rest;
+    }
+    texts
+}
+
+/// The texts, and what is behind the last whole one as a text that no other is equal to.
+fn with_rest(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut texts = texts(bytes);
+    if texts.iter().map(|text| text.len() + 2).sum::<usize>() < bytes.len() {
+        texts.push(vec![0; 70_000]);
     }
     texts
 }

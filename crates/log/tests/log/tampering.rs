@@ -38,6 +38,12 @@ enum How {
 const HOW: [How; 5] = [How::Flip, How::Drop, How::Reorder, How::Duplicate, How::Truncate];
 const WHAT: [What; 5] = [What::Entry, What::PersonalPart, What::Bundle, What::PersonalBundle, What::Tile];
 
+/// The larger, the slower: the largest is tried less often.
+fn size() -> impl Strategy<Value = u64> {
+    let (large, small) = SIZES.split_last().unwrap();
+    prop_oneof![9 => prop::sample::select(small.to_vec()), 1 => Just(*large)]
+}
+
 /// Random choices.
 type Draw = [Index; 4];
 
@@ -138,8 +144,8 @@ fn is_found(log: &Log, tampered: &Archive) -> Result<(), TestCaseError> {
 
 fn tampering(what: What) {
     for how in HOW {
-        hundred(&format!("{what:?} {how:?}"), (0..SIZES.len(), draw()), |(size, draw)| {
-            let log = Log::shared(SIZES[size]);
+        hundred(&format!("{what:?} {how:?}"), (size(), draw()), |(size, draw)| {
+            let log = Log::shared(size);
             let mut tampered = log.archive.clone();
             let changed = what.tamper(how, &mut tampered, draw);
             prop_assume!(changed.is_some());
@@ -175,9 +181,9 @@ fn tiles() {
 
 #[test]
 fn several_at_once() {
-    let strategy = (0..SIZES.len(), prop::collection::vec((0..WHAT.len(), 0..HOW.len(), draw()), 2..5));
+    let strategy = (size(), prop::collection::vec((0..WHAT.len(), 0..HOW.len(), draw()), 2..5));
     hundred("several", strategy, |(size, changes)| {
-        let log = Log::shared(SIZES[size]);
+        let log = Log::shared(size);
         let mut tampered = log.archive.clone();
         for (what, how, draw) in changes {
             WHAT[what].tamper(HOW[how], &mut tampered, draw);
@@ -196,15 +202,12 @@ fn several_at_once() {
 fn tall_logs() {
     let log = Log::shared(66_000);
     let tile = |level, n, width| Object::Hashes { level, span: Span { n, width } };
-    let cases: [(Object, usize, u64); 8] = [
+    let cases: [(Object, usize, u64); 5] = [
         (tile(2, 0, 1), 31, 0),
         (tile(1, 0, 256), 32 * 100 + 5, 100 * 256),
         (tile(1, 1, 1), 0, 65_536),
         (tile(0, 255, 256), 32 * 255, 65_535),
-        (tile(0, 256, 256), 32, 65_537),
-        (tile(0, 257, 208), 32 * 207, 65_999),
         (Object::Entries(Span::full(255)), 2, 65_280),
-        (Object::Entries(Span { n: 257, width: 208 }), 2, 65_792),
     ];
     for (object, at, expected) in cases {
         let mut tampered = log.archive.clone();
@@ -214,8 +217,7 @@ fn tall_logs() {
         assert_eq!(report.findings.len(), 1, "{object}: {:?}", report.findings);
         assert_eq!(report.findings[0].object, object);
         let found = report.entries.len();
-        // While the edge is broken, what differs from its lowest tile is not handed on either.
-        assert!(found == 66_000 || (found == 65_999 && expected >= 65_280), "{object}: {found}");
+        assert_eq!(found, 66_000 - usize::from(matches!(object, Object::Entries(_))), "{object}");
     }
 }
 
@@ -296,8 +298,8 @@ fn tamper_note(note: &str, part: Note, how: How, draw: Draw) -> Option<Vec<u8>> 
 fn checkpoints_and_signatures() {
     for part in [Note::Text, Note::Signatures] {
         for how in HOW {
-            hundred(&format!("{part:?} {how:?}"), (0..SIZES.len(), draw()), |(size, draw)| {
-                let note = String::from_utf8(Log::shared(SIZES[size]).note().to_bytes()).unwrap();
+            hundred(&format!("{part:?} {how:?}"), (size(), draw()), |(size, draw)| {
+                let note = String::from_utf8(Log::shared(size).note().to_bytes()).unwrap();
                 let changed = tamper_note(&note, part, how, draw);
                 prop_assume!(changed.is_some());
                 let changed = changed.unwrap();
