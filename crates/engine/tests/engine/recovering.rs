@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use halligan_engine::fakes::store::Fault;
 use halligan_engine::fakes::world::{FakeWorld, caller};
-use halligan_engine::ports::{Entropy, LogStore as _};
+use halligan_engine::ports::LogStore as _;
 use halligan_engine::publish::Relation;
 use halligan_log::{Hash, Object, Successor};
 
-use crate::support::{active, ask, id, mint, minted, types, world};
+use crate::support::{active, advance, ask, id, mint, minted, types, world};
 
 #[tokio::test(start_paused = true)]
 async fn what_another_publisher_began_and_nobody_can_finish_is_given_up() {
@@ -71,7 +71,7 @@ async fn a_true_fork_ends_with_the_archive_that_a_person_trusts() {
     drop(running);
     let (other, _) = self::world();
     // Other ids than the first world's.
-    let _: [u8; 64] = (other.entropy.as_ref() as &dyn Entropy).bytes();
+    advance(&other, -60);
     let running = other.start();
     let theirs = running.broker.request(&caller("bob"), ask()).await.unwrap();
     running.broker.publisher().publish().await.unwrap();
