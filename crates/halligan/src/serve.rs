@@ -100,8 +100,8 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     served.context("the HTTP server failed")
 }
 
-/// The adapters and what they are wired into.
-struct Parts {
+/// The adapters and what they are wired into. One process at a time has those of a state directory.
+pub struct Parts {
     broker: Arc<Broker>,
     store: Arc<Database>,
     sinks: Vec<Arc<dyn Sink>>,
@@ -112,7 +112,8 @@ struct Parts {
 }
 
 impl Parts {
-    async fn build(loaded: &mut Loaded, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
+    /// Connects everything that the configuration names. Nothing works yet.
+    pub async fn build(loaded: &mut Loaded, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> anyhow::Result<Self> {
         let store = Database::open(loaded.store.url.expose_secret()).await.context("the store can't be opened")?;
         let store = Arc::new(store);
         let aws = places::aws(&loaded.aws, clock.clone()).await;
@@ -173,6 +174,11 @@ impl Parts {
         let broker = Arc::new(Broker::new(catalogue, ports, settings));
         let kept = loaded.log.personal_kept;
         Ok(Self { broker, store, sinks, trails, personal: Personal { places: personal, kept }, revocations, replica })
+    }
+
+    /// The broker.
+    pub const fn broker(&self) -> &Arc<Broker> {
+        &self.broker
     }
 
     /// Starts every worker. They are this replica's for as long as that value lives.

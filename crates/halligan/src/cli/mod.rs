@@ -153,6 +153,7 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
     match command {
         ClientCommand::Request(args) => return request::run(args, context).await,
         ClientCommand::Exec(args) => return exec::run(args, context).await,
+        ClientCommand::Log(args) => return log::run(&args, context).await,
         ClientCommand::Doctor(args) => return doctor::run(&args, context).await,
         ClientCommand::Ack(args) => ack::run(args, context).await?,
         ClientCommand::Decline(args) => decline::run(args, context).await?,
@@ -167,7 +168,6 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
         ClientCommand::Roles(args) => roles::run(args, context).await?,
         ClientCommand::Whoami(args) => whoami::run(args, context).await?,
         ClientCommand::Token(args) => token::run(args, context)?,
-        ClientCommand::Log(args) => log::run(&args, context)?,
     }
     Ok(ExitCode::SUCCESS)
 }

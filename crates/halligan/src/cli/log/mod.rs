@@ -1,6 +1,9 @@
 //! `halligan log`
 
 mod keygen;
+mod recover;
+
+use std::process::ExitCode;
 
 use super::Context;
 use crate::client::failure::Failure;
@@ -16,10 +19,13 @@ pub struct Args {
 enum What {
     /// Make a key that signs the log, or a witness's: the private one into a file, the public one printed
     Keygen(keygen::Args),
+    /// Look at a log and a store that have gone different ways, and have the store follow
+    Recover(recover::Args),
 }
 
-pub fn run(args: &Args, context: &Context) -> Result<(), Failure> {
+pub async fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
     match &args.what {
-        What::Keygen(args) => keygen::run(args, context),
+        What::Keygen(args) => keygen::run(args, context).map(|()| ExitCode::SUCCESS),
+        What::Recover(args) => recover::run(args, context).await,
     }
 }
