@@ -19,7 +19,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{python, root};
+use crate::support::{World, python, root};
 
 const ORIGIN: &str = "halligan.example.com/vectors";
 const SEED: [u8; 32] = [7; 32];
@@ -138,6 +138,20 @@ fn leaf(n: usize, example: &str) -> Leaf {
     entry.personal_sha256 = personal.as_ref().map(SaltedPersonal::sha256);
     let kept = personal.filter(|_| !n.is_multiple_of(9));
     Leaf { entry: entry.to_json(), personal: kept.map(|part| part.to_json()) }
+}
+
+fn schema() -> Value {
+    let schema = std::fs::read(root().join("docs/log-format/entry.schema.json")).unwrap();
+    serde_json::from_slice(&schema).unwrap()
+}
+
+/// Every entry is what the specification's schema says.
+pub fn assert_as_specified<'a>(entries: impl IntoIterator<Item = &'a Value>) {
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema()).unwrap();
+    for entry in entries {
+        let faults: Vec<String> = validator.iter_errors(entry).map(|error| error.to_string()).collect();
+        assert!(faults.is_empty(), "{entry:#}: {faults:#?}");
+    }
 }
 
 mod vectors {
@@ -290,6 +304,22 @@ fn whatever_is_changed_both_find_at_the_same_index() {
     TestRunner::new(config).run(&case, find).unwrap();
 }
 
+/// What a broker leaves on a disk while it runs, as it was installed: nothing but its key is asked of it.
+#[tokio::test]
+async fn a_stranger_reads_what_a_running_broker_publishes() {
+    let world = World::new().await;
+    let grant = world.active(600).await;
+    let path = format!("/v1/grants/{}/credentials", grant["id"].as_str().unwrap());
+    world.post("alice", &path, &json!({})).await.ok();
+    let minted = world.logged("the mint", |entry| entry.kind() == "credentials.issued").await;
+    let key: SigningKey = std::fs::read_to_string(world.directory().join("state/log.key")).unwrap().parse().unwrap();
+    let directory = world.log_directory();
+    let read = move || read_by_python(directory.to_str().unwrap(), &key.verifier(Kind::Log));
+    let verdict = tokio::task::spawn_blocking(read).await.unwrap();
+    assert!(matches!(verdict, Verdict::Whole(size, _) if size >= minted.position), "{verdict:?}");
+    world.done().await;
+}
+
 /// What a broker writes, with everything outside of it played.
 mod broker {
     use halligan_core::id::GroupId;
@@ -354,16 +384,13 @@ mod broker {
         let world = world();
         let running = world.start();
         story(&world, &running).await;
-        let schema = std::fs::read(root().join("docs/log-format/entry.schema.json")).unwrap();
-        let schema: Value = serde_json::from_slice(&schema).unwrap();
-        let entries = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        let schema = schema();
         let part = json!({"$ref": "#/$defs/SaltedPersonal", "$defs": schema["$defs"]});
         let parts = jsonschema::validator_for(&part).unwrap();
         let mut personal = 0;
         for queued in world.store.entries() {
             let entry: Value = serde_json::from_slice(&queued.leaf.entry).unwrap();
-            let faults: Vec<String> = entries.iter_errors(&entry).map(|error| error.to_string()).collect();
-            assert!(faults.is_empty(), "{entry:#}: {faults:#?}");
+            assert_as_specified([&entry]);
             let Some(text) = &queued.leaf.personal else { continue };
             let part: Value = serde_json::from_slice(text).unwrap();
             let fields = part["fields"].as_object().unwrap();

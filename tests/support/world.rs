@@ -193,7 +193,9 @@ impl World {
             let stopped = self.broker.stop().await;
             assert!(stopped.success(), "{stopped}: {}", self.broker.trace_text());
         }
-        log::assert_lawful(&self.log());
+        let log = self.log();
+        log::assert_lawful(&log);
+        crate::log_format::assert_as_specified(log.iter().map(|entry| &entry.entry));
         assert_eq!(self.told_secrets(), Vec::<String>::new(), "a secret stands there");
         self.is_done = true;
     }
