@@ -69,7 +69,7 @@ fn on_two_threads(checkpoint: &Checkpoint, archive: &Archive) -> Outcome {
     std::thread::scope(|scope| {
         let (to, bundles) = mpsc::channel::<Bundle>();
         let (back, examined) = mpsc::channel();
-        scope.spawn(move || bundles.into_iter().try_for_each(|bundle| back.send(bundle.examine())));
+        scope.spawn(move || bundles.into_iter().all(|bundle| back.send(bundle.examine()).is_ok()));
         let mut waiting = VecDeque::new();
         // Every other bundle: reading and judging the rest leave this thread about as much to do.
         let mut here = false;
@@ -119,7 +119,7 @@ fn main() {
             timed(|| on_one_thread(&checkpoint, &archive)),
             timed(|| on_two_threads(&checkpoint, &archive)),
         ];
-        best = std::array::from_fn(|at| best[at].min(round[at]));
+        best.iter_mut().zip(round).for_each(|(best, time)| *best = time.min(*best));
     }
     let [plain, one, two] = best.map(|time| time.as_secs_f64());
     let million = |seconds: f64| seconds / ENTRIES as f64 * 1e6;

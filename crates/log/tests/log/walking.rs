@@ -180,6 +180,21 @@ fn only_what_was_asked_for_is_taken() {
 }
 
 #[test]
+fn an_absurd_size_is_walked_as_far_as_anybody_wants() {
+    let checkpoint = Checkpoint { size: u64::MAX, ..Log::shared(1).checkpoint() };
+    let (mut walk, mut found) = (Walk::new(checkpoint), Vec::new());
+    for _ in 0..1_000 {
+        let object = walk.wanted().unwrap();
+        if let Some(bundle) = walk.feed(object, None).unwrap() {
+            found
+                .extend(walk.accept(bundle.examine()).unwrap().findings().iter().map(|finding| finding.index.unwrap()));
+        }
+    }
+    assert!(found.contains(&0) && found.contains(&25_600));
+    assert_eq!(walk.finish().unwrap_err(), WalkError::Unfinished);
+}
+
+#[test]
 fn a_head_says_who_signed_when() {
     let log = Log::shared(257);
     let read = head(&log.note().to_bytes(), &trust()).unwrap();
