@@ -29,7 +29,6 @@ mod log;
 mod migrations;
 mod open;
 mod personal;
-mod queue;
 mod roles;
 mod work;
 mod writing;

@@ -27,6 +27,6 @@ pub use signing::{CheckpointSigner, SignError, Witness, WitnessError};
 pub use sink::{Sink, SinkError};
 pub use store::{
     Begun, Change, Committed, DueGrant, Effort, Filter, GrantStore, Idempotency, IdempotencyKey, IdempotencyStore,
-    Lease, Leases, LogQueue, Page, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
+    Lease, Leases, Page, RoleLedger, RoleRecord, StoreError, Version, Versioned, WorkQueue,
 };
 pub use trails::{TrailError, Trails};

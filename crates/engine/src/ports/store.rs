@@ -12,7 +12,6 @@ use halligan_core::incident::IncidentRef;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::log_store::QueuedEntry;
 
 /// Counts the writes of a row: the compare in compare-and-swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,23 +128,6 @@ pub trait GrantStore: Send + Sync {
     /// entry whose id is there already is a [`StoreError::Conflict`], as is a version
     /// that has moved on: a commit that may have happened can be tried again.
     async fn commit(&self, change: Change, now: Timestamp) -> Result<Committed, StoreError>;
-}
-
-/// The entries on their way to the log.
-#[async_trait]
-pub trait LogQueue: Send + Sync {
-    /// Entries that have not been published, in order, at most `limit`.
-    async fn unpublished(&self, limit: u32) -> Result<Vec<QueuedEntry>, StoreError>;
-
-    /// Everything up to `position` is durable at the sinks. It never moves back, nor
-    /// past the last entry.
-    async fn mark_published(&self, position: u64) -> Result<(), StoreError>;
-
-    /// Up to which position everything is durable; 0 before the first.
-    async fn published(&self) -> Result<u64, StoreError>;
-
-    /// The entries of a grant, in order: its timeline.
-    async fn timeline(&self, grant: GrantId) -> Result<Vec<QueuedEntry>, StoreError>;
 }
 
 /// A piece of work from [`Change::effects`]. One row an effect: what is due

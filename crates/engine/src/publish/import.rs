@@ -244,8 +244,10 @@ impl<'a> Missing<'a> {
         })?;
         // A personal part that isn't what the entry commits to is nobody's word: as if erased.
         let commits = |text: &Vec<u8>| entry.personal_sha256.as_deref() == Some(&hex::encode(Sha256::digest(text)));
-        leaf.personal = leaf.personal.filter(commits);
-        let personal = leaf.personal.as_ref().and_then(|text| serde_json::from_slice(text).ok());
+        let personal = leaf.personal.as_ref().filter(|text| commits(text));
+        let personal = personal.and_then(|text| serde_json::from_slice(text).ok());
+        // What can't be read can't be kept either.
+        leaf.personal = leaf.personal.filter(|_| personal.is_some());
         let sealed = Sealed { entry, personal };
         Ok(QueuedEntry { position: index.saturating_add(1), sealed, leaf: Arc::new(leaf) })
     }

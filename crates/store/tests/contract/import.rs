@@ -321,7 +321,6 @@ async fn a_fork_is_replaced_and_sinks_begin_where_it_began(store: Store) {
     store.note(&grant, &[6, 7, 8], at(5)).await.unwrap();
     // It was published, somewhere: and a person has decided which of the two counts.
     store.log.advance(tree(&store.entries().await)).await.unwrap();
-    store.queue.mark_published(6).await.unwrap();
     for (sink, position) in [("siem", 6), ("cloudwatch", 3), ("file", 1)] {
         store.cursors.move_cursor(sink, position).await.unwrap();
     }
@@ -332,7 +331,6 @@ async fn a_fork_is_replaced_and_sinks_begin_where_it_began(store: Store) {
     for (sink, expected) in [("siem", 3), ("cloudwatch", 3), ("file", 1), ("new", 0)] {
         assert_eq!(store.cursors.cursor(sink).await.unwrap(), expected, "{sink}");
     }
-    assert_eq!(store.queue.published().await.unwrap(), 3);
     // A publisher that knew the other head is behind, ahead or apart; never right.
     store.log.advance(Head { size: 4, root: Hash([4; 32]) }).await.unwrap();
     for size in [5, 9] {

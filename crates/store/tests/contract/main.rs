@@ -16,7 +16,6 @@ mod log;
 mod migrations;
 mod personal;
 mod places;
-mod queue;
 mod spelling;
 mod tampering;
 mod work;
@@ -32,7 +31,6 @@ fn contract() -> Vec<places::Property<Store>> {
     [
         grants::properties(),
         entries::properties(),
-        queue::properties(),
         log::properties(),
         import::properties(),
         personal::properties(),

@@ -11,7 +11,7 @@ use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, Transition};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::ports::{
-    Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogQueue, LogRestore, LogStore,
+    Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogRestore, LogStore,
     PersonalData, QueuedEntry, RoleLedger, StoreError, Version, WorkQueue,
 };
 use halligan_log::Edge;
@@ -53,7 +53,6 @@ pub(crate) use properties;
 #[derive(Clone)]
 pub struct Store {
     pub grants: Arc<dyn GrantStore>,
-    pub queue: Arc<dyn LogQueue>,
     pub log: Arc<dyn LogStore>,
     pub restore: Arc<dyn LogRestore>,
     pub personal: Arc<dyn PersonalData>,
@@ -69,11 +68,10 @@ impl Store {
     pub fn over<T>(store: Arc<T>) -> Self
     where
         T: GrantStore + WorkQueue + Leases + RoleLedger + IdempotencyStore + 'static,
-        T: LogQueue + LogStore + LogRestore + PersonalData + Cursors + Facts,
+        T: LogStore + LogRestore + PersonalData + Cursors + Facts,
     {
         Self {
             grants: store.clone(),
-            queue: store.clone(),
             log: store.clone(),
             restore: store.clone(),
             personal: store.clone(),

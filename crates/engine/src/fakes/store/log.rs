@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{FakeStore, Inner};
 use crate::ports::{
-    Committed, Cursors, Facts, Head, Import, LogQueue, LogRestore, LogStore, PersonalData, QueuedEntry, StoreError,
+    Committed, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry, StoreError,
     Version, Versioned,
 };
 
@@ -74,7 +74,6 @@ impl Inner {
         for cursor in self.cursors.values_mut() {
             *cursor = after.min(*cursor);
         }
-        self.published = self.published.min(after);
         self.head = Some(head);
         Ok(())
     }
@@ -84,28 +83,6 @@ impl Inner {
         let mut ids: BTreeSet<Uuid> = self.entries.iter().take(kept).map(|kept| kept.sealed.entry.id).collect();
         let coming = entries.iter().map(|entry| &entry.sealed).chain(tail);
         coming.into_iter().all(|sealed| ids.insert(sealed.entry.id))
-    }
-}
-
-#[async_trait]
-impl LogQueue for FakeStore {
-    async fn unpublished(&self, limit: u32) -> Result<Vec<QueuedEntry>, StoreError> {
-        self.read(|inner| inner.page(inner.published.saturating_add(1), limit))
-    }
-
-    async fn mark_published(&self, position: u64) -> Result<(), StoreError> {
-        self.write(|inner| {
-            inner.published = inner.published.max(position.min(inner.last()));
-            Ok(())
-        })
-    }
-
-    async fn published(&self) -> Result<u64, StoreError> {
-        self.read(|inner| inner.published)
-    }
-
-    async fn timeline(&self, grant: GrantId) -> Result<Vec<QueuedEntry>, StoreError> {
-        self.read(|inner| inner.about(grant))
     }
 }
 

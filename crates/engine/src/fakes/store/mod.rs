@@ -40,7 +40,6 @@ struct Inner {
     ids: BTreeSet<Uuid>,
     /// Of the last entry there ever was; none before the first.
     time: Option<Timestamp>,
-    published: u64,
     /// None: of the empty tree.
     head: Option<Head>,
     cursors: BTreeMap<String, u64>,
