@@ -133,7 +133,7 @@ fn fault(cache: &mut BTreeMap<Vec<String>, Option<String>>, arguments: &[String]
             if command.is_empty() && flag == "profile" {
                 words.next();
             }
-        } else if command.is_empty() || (command == ["token"] && command.len() == 1) {
+        } else if command.is_empty() || (command == ["token"] || command == ["log"]) {
             command.push(word.clone());
         }
     }
