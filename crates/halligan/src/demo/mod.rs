@@ -3,11 +3,14 @@
 //! product's own API and command line.
 
 mod broker;
+mod files;
+mod logging;
 mod narrate;
 mod observe;
 mod people;
 mod report;
 mod story;
+mod witness;
 mod world;
 
 use std::fs::Permissions;
@@ -30,6 +33,8 @@ use world::World;
 
 /// The broker's log, in the demo's directory.
 const BROKER_LOG: &str = "broker.log";
+/// The witness's log, there.
+const WITNESS_LOG: &str = "witness.log";
 /// The stand-in's own directory, there.
 const STAND_IN: &str = "stand-in";
 
@@ -148,8 +153,8 @@ async fn interrupted() -> anyhow::Result<Signal> {
 }
 
 /// What the children in this directory of the demo wrote.
-fn logs(directory: &Path) -> [PathBuf; 2] {
-    [directory.join(BROKER_LOG), directory.join(STAND_IN).join(crate::standin::LOG)]
+fn logs(directory: &Path) -> [PathBuf; 3] {
+    [directory.join(BROKER_LOG), directory.join(WITNESS_LOG), directory.join(STAND_IN).join(crate::standin::LOG)]
 }
 
 /// Removes the directory. The children have just been killed: for a moment one

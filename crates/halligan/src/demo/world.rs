@@ -1,20 +1,25 @@
 //! Everything that the demo needs, made in a directory of its own: the stand-in,
 //! its accounts, the people, the incidents, the broker and its configuration.
 
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use halligan_aws::provision::{self, Accounts, Plan as AccountsPlan, TARGET_ACCOUNT_ID};
 use halligan_aws::{Seen, Visitor};
 
+use tokio::process::Command;
+
 use super::broker::{Broker, Plan};
+use super::files::{self, AUDITOR, OCSF, Parts, REGION, STATE};
+use super::logging::{Archive, Keys};
 use super::narrate::Narrator;
 use super::people::People;
+use super::witness::Witness;
 use super::{BROKER_LOG, STAND_IN};
 use crate::client::private;
-use crate::standin::{self, Installed, StandIn};
+use crate::standin::{self, StandIn};
 
 /// The role that most of the story is about.
 pub const ROLE: &str = "prod-admin";
@@ -30,9 +35,6 @@ pub const PROVIDER: &str = "demo";
 pub const BUCKET: &str = "checkout-orders";
 
 const OTHER_BUCKET: &str = "checkout-backups";
-const REGION: &str = "eu-central-1";
-/// Where the broker keeps its store and its log.
-const STATE: &str = "state";
 
 /// The demo's world. Its processes end with this value.
 pub struct World {
@@ -42,6 +44,11 @@ pub struct World {
     pub people: People,
     /// The accounts of the stand-in.
     pub accounts: Accounts,
+    /// The log in the logging account.
+    pub archive: Archive,
+    /// Its keys.
+    pub keys: Keys,
+    witness: Witness,
     stand_in: StandIn,
     directory: PathBuf,
 }
@@ -61,6 +68,10 @@ impl World {
         let deploying = deploy(endpoint);
         let accounts = narrator.step("three accounts in it, deployed from deploy/aws", deploying).await?;
 
+        let keys = Keys::make(directory)?;
+        let witness = Witness::start(&program, directory, &keys);
+        let witness = narrator.step("the log's witness: halligan witness, a key of its own", witness).await?;
+
         let port = standin::free_port()?;
         let url = format!("http://127.0.0.1:{port}");
         let people = People::make(&made(directory, "home")?, &url)?;
@@ -70,19 +81,25 @@ impl World {
             private::write_new(&path, content.as_bytes())?;
             Ok(path)
         };
-        file("incidents.toml", &incidents())?;
+        file("incidents.toml", &files::incidents())?;
+        file(AUDITOR, &files::auditor(&accounts))?;
+        let (keys, witness_url) = (&keys, witness.url());
+        let parts =
+            Parts { port, endpoint, accounts: &accounts, people: &people, keys, witness: witness_url, emergency };
         let plan = Plan {
             program: program.clone(),
-            configuration: file("halligan.toml", &configuration(port, endpoint, &accounts, &people, emergency)?)?,
+            configuration: file("halligan.toml", &files::configuration(&parts)?)?,
             aws_config: file("aws.config", &accounts.aws_config())?,
             aws_endpoint: endpoint.to_owned(),
             log: directory.join(BROKER_LOG),
             url: url.parse().context("can't make the broker's address")?,
         };
-        commands(directory, &program, &installed)?;
-        file("env", &environment(directory, people.home(), endpoint))?;
+        files::commands(directory, &program, &installed)?;
+        file("env", &files::environment(directory, people.home(), endpoint, keys))?;
         let broker = narrator.step(&format!("the broker: halligan serve, at {url}"), Broker::start(plan)).await?;
-        Ok(Self { broker, people, accounts, stand_in, directory: directory.to_owned() })
+        let archive = Archive::connect(&accounts, endpoint).await?;
+        let directory = directory.to_owned();
+        Ok(Self { broker, people, archive, keys: keys.clone(), accounts, witness, stand_in, directory })
     }
 
     /// Where everything is.
@@ -90,24 +107,39 @@ impl World {
         &self.directory
     }
 
-    /// Where the broker keeps its store and its log.
+    /// Where the broker keeps its store.
     pub fn state_directory(&self) -> PathBuf {
         self.directory.join(STATE)
     }
 
-    /// The sink's file.
-    pub fn sink_file(&self) -> PathBuf {
-        self.state_directory().join("log").join(halligan_connect::directory_sink::FILE_NAME)
+    /// The entries for a SIEM, a line each.
+    pub fn ocsf_file(&self) -> PathBuf {
+        self.directory.join(OCSF)
     }
 
     /// Whatever the broker read or wrote: the files that must hold no secret.
-    pub fn broker_files(&self) -> [PathBuf; 4] {
+    pub fn broker_files(&self) -> [PathBuf; 5] {
         [
             self.state_directory(),
             self.directory.join(BROKER_LOG),
             self.directory.join("halligan.toml"),
             self.directory.join("incidents.toml"),
+            self.ocsf_file(),
         ]
+    }
+
+    /// One of the commands that are printed, in the environment that is printed with
+    /// them, as an auditor.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = standin::child(&self.directory.join("bin").join(name));
+        command
+            .env("AWS_ENDPOINT_URL", self.aws_endpoint())
+            .env("AWS_REGION", REGION)
+            .env("AWS_CONFIG_FILE", self.directory.join(AUDITOR))
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_PROFILE", "auditor");
+        command
     }
 
     /// The stand-in's address.
@@ -119,6 +151,7 @@ impl World {
     pub async fn broken(&mut self) -> anyhow::Error {
         let (which, ended) = tokio::select! {
             ended = self.broker.ended() => ("the broker", ended),
+            ended = self.witness.ended() => ("the witness", ended),
             ended = self.stand_in.ended() => ("the AWS stand-in", ended),
         };
         match ended {
@@ -154,123 +187,9 @@ async fn deploy(endpoint: &str) -> anyhow::Result<Accounts> {
     Ok(accounts)
 }
 
-fn made(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
+/// A directory for nobody else to read.
+pub fn made(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let path = parent.join(name);
     DirBuilder::new().mode(0o700).create(&path).with_context(|| format!("can't make `{}`", path.display()))?;
     Ok(path)
-}
-
-fn incidents() -> String {
-    format!(
-        r#"# Read at each check: edit it, and the broker knows.
-
-[[incidents]]
-id = "{OPEN_INCIDENT}"
-status = "open"
-severity = "critical"
-creator = "carol@example.com"
-title = "Checkout answers 500"
-
-[[incidents]]
-id = "{CLOSED_INCIDENT}"
-status = "closed"
-title = "A certificate ran out"
-"#
-    )
-}
-
-fn configuration(
-    port: u16,
-    endpoint: &str,
-    accounts: &Accounts,
-    people: &People,
-    emergency: &str,
-) -> anyhow::Result<String> {
-    let mut text = format!(
-        r#"# The demo's broker. docs/configuration.md describes each setting.
-deployment = "demo"
-state_directory = "{STATE}"
-
-[server]
-listen = "127.0.0.1:{port}"
-
-[aws]
-region = "{REGION}"
-endpoint_url = "{endpoint}"
-
-[incidents.{PROVIDER}]
-kind = "file"
-path = "incidents.toml"
-"#
-    );
-    let (revoker, external_id) = (&accounts.revoker, &accounts.external_id);
-    let described = [(ROLE, "The production account"), (EMERGENCY_ROLE, "The production databases")];
-    for (role, description) in described {
-        let arn = accounts.roles.iter().find(|arn| arn.ends_with(role)).context("a role was not deployed")?;
-        text.push_str(&format!(
-            r#"
-[roles.{role}]
-description = "{description}"
-arn = "{arn}"
-revoker = "{revoker}"
-external_id = "{external_id}"
-regions = ["{REGION}"]
-emergency_acknowledge_within = "{emergency}"
-default_scope = "read-only"
-requesters = ["on-call"]
-acknowledgers = ["on-call", "security"]
-revokers = ["leads", "security"]
-emergency_starters = ["on-call"]
-
-[roles.{role}.scopes.read-only]
-statements = [{{ Effect = "Allow", Action = ["s3:List*", "s3:Get*", "logs:Get*", "logs:FilterLogEvents"], Resource = "*" }}]
-
-[roles.{role}.scopes.full]
-statements = [{{ Effect = "Allow", Action = "*", Resource = "*" }}]
-"#
-        ));
-    }
-    text.push_str(&people.configuration());
-    Ok(text)
-}
-
-/// What the printed commands need: this program by its name, and something that
-/// uses credentials, since not every machine has the AWS command line.
-fn commands(directory: &Path, program: &Path, installed: &Installed) -> anyhow::Result<()> {
-    let bin = made(directory, "bin")?;
-    symlink(program, bin.join("halligan")).context("can't link this program")?;
-    let (python, packages) = (quoted(&installed.python), quoted(&installed.packages));
-    let script = format!(
-        r#"#!/bin/sh
-# The AWS SDK for Python, with whatever credentials it finds.
-PYTHONPATH={packages} PYTHONNOUSERSITE=1 exec {python} -c '
-import sys
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import Session
-
-try:
-    for bucket in Session().create_client("s3").list_buckets()["Buckets"]:
-        print(bucket["Name"])
-except (BotoCoreError, ClientError) as error:
-    sys.exit(f"buckets: {{error}}")
-'
-"#
-    );
-    let path = bin.join("buckets");
-    private::write_new(&path, script.as_bytes())?;
-    fs::set_permissions(&path, Permissions::from_mode(0o700)).context("can't make `buckets` a command")
-}
-
-fn environment(directory: &Path, home: &Path, endpoint: &str) -> String {
-    let (bin, home) = (quoted(&directory.join("bin")), quoted(home));
-    format!(
-        "# Read by a shell: `. {}/env`\nexport PATH={bin}:\"$PATH\"\nexport HALLIGAN_HOME={home}\n\
-         export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION}\nunset HALLIGAN_PROFILE\n",
-        directory.display()
-    )
-}
-
-/// One word to any shell, whatever is in it.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }

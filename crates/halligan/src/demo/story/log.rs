@@ -1,5 +1,5 @@
-//! What the sink's bytes say, and which files hold a secret. Nothing here is
-//! asked of the broker's own code: entries are plain JSON.
+//! What the entries in the logging account say, and which files hold a secret.
+//! Nothing here is asked of the broker's own code: entries are plain JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::scene::{Refusal, Scene};
+use crate::demo::logging::Entry;
 use crate::demo::observe::now;
 use crate::demo::world::World;
 
@@ -25,7 +26,7 @@ const ENTRY_BYTES_MAX: usize = 4_096;
 #[derive(Debug, Default, Serialize)]
 pub struct Audit {
     pub entries: usize,
-    /// Whether the positions are 1, 2, 3, … and the times never go back, across the kill too.
+    /// Whether no entry comes twice and the times never go back, across the kill too.
     pub continuous: bool,
     pub oversized: usize,
     /// Credentials that people received, and entries of an issue: as many.
@@ -66,8 +67,7 @@ pub async fn play(scene: &Scene<'_>) -> anyhow::Result<Audit> {
     // The last outcomes are on their way: nobody waits for those.
     let deadline = now() + SETTLED_WITHIN;
     let entries = loop {
-        let bytes = fs::read(scene.world.sink_file()).context("can't read the sink")?;
-        let entries = entries(&bytes)?;
+        let entries = scene.world.archive.entries().await?;
         if of_type(&entries, "credentials.issued").count() >= scene.mint_count() || now() >= deadline {
             break entries;
         }
@@ -82,8 +82,8 @@ pub async fn play(scene: &Scene<'_>) -> anyhow::Result<Audit> {
 
 fn tell(scene: &Scene<'_>, audit: &Audit) {
     let narrator = scene.narrator;
-    let said = format!("{} entries, no gap", audit.entries);
-    narrator.seen(audit.continuous, "the sink, from before the kill to now", &said);
+    let said = format!("{} entries", audit.entries);
+    narrator.seen(audit.continuous, "the logging account, from before the kill to now", &said);
     let said = format!("{} of {}", audit.issued - audit.issued_without_intent, audit.issued);
     narrator.seen(audit.is_intended(), "credentials issued, their intent written before", &said);
     let said = if audit.unlawful.is_empty() { "always" } else { "NOT ALWAYS" };
@@ -95,25 +95,17 @@ fn tell(scene: &Scene<'_>, audit: &Audit) {
     narrator.seen(audit.is_discreet(), &what, &said);
 }
 
-/// The sink's lines.
-pub fn entries(bytes: &[u8]) -> anyhow::Result<Vec<Value>> {
-    let text = std::str::from_utf8(bytes).context("the sink is not text")?;
-    // The last line may be half written: a line ends with its line feed.
-    let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    whole.map(|line| serde_json::from_str(line).context("a line of the sink is no JSON")).collect()
-}
-
 /// How often credentials of a grant were intended.
-pub fn intents_of(entries: &[Value], grant: &str) -> usize {
-    of_type(entries, "credentials.intended").filter(|entry| text(entry, "/entry/links/grant") == grant).count()
+pub fn intents_of(entries: &[Entry], grant: &str) -> usize {
+    of_type(entries, "credentials.intended").filter(|entry| text(entry, "/links/grant") == grant).count()
 }
 
-fn judged(entries: &[Value], refusals: &[Refusal]) -> Audit {
+fn judged(entries: &[Entry], refusals: &[Refusal]) -> Audit {
     let issued = of_type(entries, "credentials.issued").count();
     Audit {
         entries: entries.len(),
         continuous: is_continuous(entries),
-        oversized: entries.iter().filter(|line| size(line) > ENTRY_BYTES_MAX).count(),
+        oversized: entries.iter().filter(|entry| entry.bytes.len() > ENTRY_BYTES_MAX).count(),
         issued,
         issued_without_intent: issued_without_intent(entries),
         unlawful: unlawful(entries),
@@ -123,34 +115,29 @@ fn judged(entries: &[Value], refusals: &[Refusal]) -> Audit {
     }
 }
 
-fn text<'a>(entry: &'a Value, pointer: &str) -> &'a str {
-    entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+fn text<'a>(entry: &'a Entry, pointer: &str) -> &'a str {
+    entry.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn kind(entry: &Value) -> &str {
-    text(entry, "/entry/type")
+fn kind(entry: &Entry) -> &str {
+    text(entry, "/type")
 }
 
-fn of_type<'a>(entries: &'a [Value], wanted: &'a str) -> impl Iterator<Item = &'a Value> {
+fn of_type<'a>(entries: &'a [Entry], wanted: &'a str) -> impl Iterator<Item = &'a Entry> {
     entries.iter().filter(move |entry| kind(entry) == wanted)
 }
 
-fn size(line: &Value) -> usize {
-    line.get("entry").map_or(0, |entry| entry.to_string().len())
+fn is_continuous(entries: &[Entry]) -> bool {
+    let ids: BTreeSet<&str> = entries.iter().map(|entry| text(entry, "/id")).filter(|id| !id.is_empty()).collect();
+    let times: Vec<Option<Timestamp>> = entries.iter().map(|entry| text(entry, "/time").parse().ok()).collect();
+    ids.len() == entries.len() && times.iter().all(Option::is_some) && times.is_sorted()
 }
 
-fn is_continuous(entries: &[Value]) -> bool {
-    let positions = entries.iter().map(|entry| entry.get("position").and_then(Value::as_u64));
-    let times: Vec<Option<Timestamp>> = entries.iter().map(|entry| text(entry, "/entry/time").parse().ok()).collect();
-    let whole = positions.zip(1..).all(|(found, expected)| found == Some(expected));
-    whole && times.iter().all(Option::is_some) && times.is_sorted()
-}
-
-fn issued_without_intent(entries: &[Value]) -> usize {
+fn issued_without_intent(entries: &[Entry]) -> usize {
     let mut intended = BTreeSet::new();
     let mut without = 0;
     for entry in entries {
-        let mint = text(entry, "/entry/data/mint");
+        let mint = text(entry, "/data/mint");
         match kind(entry) {
             "credentials.intended" => drop(intended.insert(mint)),
             "credentials.issued" if !intended.contains(mint) => without += 1,
@@ -179,24 +166,24 @@ impl Life<'_> {
 }
 
 /// The ids of grants whose credentials were intended when they must not be.
-fn unlawful(entries: &[Value]) -> Vec<String> {
+fn unlawful(entries: &[Entry]) -> Vec<String> {
     let mut lives: BTreeMap<&str, Life<'_>> = BTreeMap::new();
     let mut found = BTreeSet::new();
     for entry in entries {
-        let grant = text(entry, "/entry/links/grant");
-        let person = text(entry, "/entry/actor/person");
+        let grant = text(entry, "/links/grant");
+        let person = text(entry, "/actor/person");
         let time = |pointer: &str| text(entry, pointer).parse().ok();
         let life = lives.entry(grant).or_default();
         match kind(entry) {
             "grant.requested" => life.requester = person,
             "grant.acknowledged" => life.second = person,
             "grant.activated" => {
-                life.ends_at = time("/entry/data/ends_at");
-                life.trial_until = time("/entry/data/ack_due");
+                life.ends_at = time("/data/ends_at");
+                life.trial_until = time("/data/ack_due");
             }
-            "extension.acknowledged" => life.ends_at = time("/entry/data/ends_at"),
+            "extension.acknowledged" => life.ends_at = time("/data/ends_at"),
             "grant.expired" | "grant.revoked" | "grant.returned" => life.over = true,
-            "credentials.intended" if !time("/entry/time").is_some_and(|at| life.may_mint(at)) => {
+            "credentials.intended" if !time("/time").is_some_and(|at| life.may_mint(at)) => {
                 found.insert(grant.to_owned());
             }
             _ => {}
@@ -206,10 +193,10 @@ fn unlawful(entries: &[Value]) -> Vec<String> {
 }
 
 /// What was refused, and for what another entry stands at best.
-fn unrecorded(entries: &[Value], refusals: &[Refusal]) -> Vec<&'static str> {
+fn unrecorded(entries: &[Entry], refusals: &[Refusal]) -> Vec<&'static str> {
     let mut recorded: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for entry in of_type(entries, "action.refused") {
-        let (login, problem) = (text(entry, "/entry/actor/principal/subject"), text(entry, "/entry/data/problem"));
+        let (login, problem) = (text(entry, "/actor/principal/subject"), text(entry, "/data/problem"));
         *recorded.entry((login, problem)).or_default() += 1;
     }
     let mut missing = Vec::new();
@@ -227,8 +214,9 @@ fn search(audit: &mut Audit, scene: &Scene<'_>) -> anyhow::Result<()> {
     let keys = scene.world.people.keys()?;
     let keys = keys.iter().filter_map(|key| key_material(key)).map(str::to_owned);
     let issued = scene.secrets();
-    let secrets: Vec<String> =
-        issued.iter().map(|secret| secret.expose_secret().to_owned()).chain(keys).filter(|s| !s.is_empty()).collect();
+    let of_log = scene.world.keys.secrets()?;
+    let secrets = issued.iter().chain(&of_log).map(|secret| secret.expose_secret().to_owned());
+    let secrets: Vec<String> = secrets.chain(keys).filter(|secret| !secret.is_empty()).collect();
     audit.secrets_searched_for = secrets.len();
     for file in broker_files(&scene.world)? {
         let bytes = fs::read(&file).with_context(|| format!("can't read `{}`", file.display()))?;
@@ -290,12 +278,14 @@ mod tests {
     use super::*;
 
     /// Entries of one grant, a second apart from 02:40:00 on.
-    fn log(events: &[(&str, &str, Value)]) -> Vec<Value> {
+    fn log(events: &[(&str, &str, Value)]) -> Vec<Entry> {
         let line = |(n, (kind, person, data)): (usize, &(&str, &str, Value))| {
-            json!({ "position": n + 1, "entry": {
-                "type": kind, "time": format!("2026-03-01T02:40:{n:02}Z"), "data": data, "links": { "grant": "g" },
+            let json = json!({
+                "id": format!("id-{n}"), "type": kind, "time": format!("2026-03-01T02:40:{n:02}Z"), "data": data,
                 "actor": { "person": person, "principal": { "subject": format!("{person}@example.com") } },
-            } })
+                "links": { "grant": "g" },
+            });
+            Entry { bytes: json.to_string().into_bytes(), json }
         };
         events.iter().enumerate().map(line).collect()
     }
@@ -309,21 +299,18 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_a_swap_and_a_clock_that_goes_back_are_seen() {
+    fn a_repetition_a_swap_and_a_clock_that_goes_back_are_seen() {
         let whole = log(&[("a", "", json!({})), ("b", "", json!({})), ("c", "", json!({}))]);
         assert!(is_continuous(&whole) && is_continuous(&[]));
-        let mut gap = whole.clone();
-        gap.remove(1);
-        assert!(!is_continuous(&gap));
+        let mut twice = whole.clone();
+        twice.push(whole.last().unwrap().clone());
+        assert!(!is_continuous(&twice));
         let mut swapped = whole.clone();
         swapped.swap(0, 1);
         assert!(!is_continuous(&swapped));
-        let mut back = whole.clone();
-        *back.last_mut().unwrap().pointer_mut("/entry/time").unwrap() = json!("2026-03-01T02:39:59Z");
+        let mut back = whole;
+        *back.last_mut().unwrap().json.pointer_mut("/time").unwrap() = json!("2026-03-01T02:39:59Z");
         assert!(!is_continuous(&back));
-        let mut headless = whole;
-        headless.remove(0);
-        assert!(!is_continuous(&headless));
     }
 
     #[test]
@@ -376,12 +363,6 @@ mod tests {
         assert!(unrecorded(&log(&[entry("alice"), entry("alice-phone")]), &two).is_empty());
         assert_eq!(unrecorded(&log(&[entry("alice"), entry("alice")]), &two), ["her own yes"]);
         assert_eq!(unrecorded(&[], &two).len(), 2);
-    }
-
-    #[test]
-    fn a_half_written_line_is_not_read_and_a_broken_one_is_an_error() {
-        assert_eq!(entries(b"{\"position\":1}\n{\"posi").unwrap().len(), 1);
-        assert!(entries(b"{\"position\":1}\nnonsense\n").is_err());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The story that plays by itself, a file a chapter. Each chapter returns what it
-//! saw: answers of AWS to the credentials that were issued, bytes of the sink,
+//! saw: answers of AWS to the credentials that were issued, the archive,
 //! the API. `verdict` judges it.
 
 mod acknowledged;
@@ -11,6 +11,7 @@ mod recovery;
 mod refused;
 mod scene;
 mod verdict;
+mod verified;
 
 use serde_json::Value;
 
@@ -32,6 +33,7 @@ pub struct Story {
     blackout: blackout::Blackout,
     recovery: recovery::Recovery,
     log: log::Audit,
+    verified: verified::Verified,
 }
 
 /// Plays it.
@@ -54,10 +56,11 @@ pub async fn play(world: World, narrator: &Narrator) -> anyhow::Result<Report> {
     let recovery = recovery::play(&scene, &second, left).await?;
     narrator.chapter("8  What the log says, and what no file does");
     let log = log::play(&scene).await?;
-
     let grants: Value = scene.world.people.get("carol", &["v1", "grants"]).await?;
     let grants = grants.get("grants").cloned().unwrap_or_default();
+    narrator.chapter("9  The broker is gone. A stranger reads its log in the logging account");
+    let verified = verified::play(&scene).await?;
     let (refusals, mints) = scene.into_notes();
-    let story = Story { refusals, mints, acknowledged, overlap, emergency, blackout, recovery, log };
+    let story = Story { refusals, mints, acknowledged, overlap, emergency, blackout, recovery, log, verified };
     Ok(Report { promises: verdict::promises(&story), grants })
 }

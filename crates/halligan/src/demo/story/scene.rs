@@ -1,10 +1,8 @@
 //! What the chapters do, and what is noted of it for the end.
 
 use std::cell::{Ref, RefCell};
-use std::fs;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use halligan_aws::{Attempt, Seen, StaticCredentials, Visitor};
 use halligan_server::views::{
     AcknowledgeBody, CredentialsView, GrantView, IncidentRefView, ReasonBody, RequestBody, TargetView,
@@ -58,7 +56,7 @@ impl Refusal {
 pub struct Mint {
     /// The grant.
     pub grant: String,
-    /// Whether the sink held the intent when they arrived.
+    /// Whether the archive held the intent when they arrived.
     pub intended_before: bool,
 }
 
@@ -113,13 +111,13 @@ impl<'a> Scene<'a> {
         self.world.people.post(login, &["v1", "grants", grant, "revoke"], &body).await
     }
 
-    /// The requester gets credentials, and the sink is looked into at once.
+    /// The requester gets credentials, and the logging account is looked into at once.
     pub async fn mint(&self, login: &str, grant: &str) -> anyhow::Result<Held> {
         let credentials: CredentialsView =
             self.world.people.secret(login, &["v1", "grants", grant, "credentials"]).await?;
-        let sink = fs::read(self.world.sink_file()).context("can't read the sink")?;
+        let entries = self.world.archive.entries().await?;
         let before = self.mints.borrow().iter().filter(|mint| mint.grant == grant).count();
-        let intended_before = log::intents_of(&log::entries(&sink)?, grant) > before;
+        let intended_before = log::intents_of(&entries, grant) > before;
         self.mints.borrow_mut().push(Mint { grant: grant.to_owned(), intended_before });
         let CredentialsView { access_key_id, secret_access_key, session_token, .. } = credentials;
         self.secrets.borrow_mut().extend([secret_access_key.clone(), session_token.clone()]);

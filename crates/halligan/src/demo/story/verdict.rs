@@ -75,22 +75,26 @@ fn ends_on_time(story: &Story) -> Promise {
 }
 
 fn unlogged_nothing(story: &Story) -> Promise {
-    let Story { mints, log, .. } = story;
+    let Story { mints, log, verified, .. } = story;
     let before = mints.iter().filter(|mint| mint.intended_before).count();
     let intended = !mints.is_empty() && before == mints.len() && log.is_intended();
     let recorded = log.refusals - log.refusals_unrecorded.len();
     Promise {
         id: "P3",
         title: "Nothing happens unlogged",
-        held: (!(log.is_whole() && log.is_discreet() && intended)).then_some(false),
-        pending: Some("the transparency log in the logging account"),
+        held: Some(log.is_whole() && log.is_discreet() && intended && verified.held()),
+        pending: None,
         told: vec![
-            said(log.continuous, &format!("{} entries without a gap", log.entries)),
+            said(log.continuous, &format!("the logging account has {} entries", verified.size)),
+            format!("intents there before credentials: {before} of {}", mints.len()),
             format!("{recorded} of {} refusals have an entry", log.refusals),
-            format!("the intent on record first: {before} of {} mints", mints.len()),
+            said(verified.agree(), "two programs verify it, with one root"),
+            said(verified.change_seen(), &format!("a byte changed: both name entry {}", verified.changed_index)),
+            said(verified.deletion_refused, "its account's root can't delete them"),
+            said(verified.hiding_seen(), "hidden, they are verified all the same"),
             said(log.is_discreet(), &format!("no secret in {} files of the broker", log.files_searched)),
         ],
-        evidence: json!({ "log": log, "mints": mints }),
+        evidence: json!({ "log": log, "mints": mints, "verified": verified }),
     }
 }
 
@@ -139,6 +143,7 @@ mod tests {
     use super::super::overlap::Overlap;
     use super::super::recovery::Recovery;
     use super::super::scene::{Mint, Refusal};
+    use super::super::verified::{Told, Verified};
     use super::*;
     use crate::demo::observe::End;
 
@@ -227,6 +232,7 @@ mod tests {
                 grants: 5,
                 active_grants: 1,
             },
+            verified: verified(),
             log: Audit {
                 entries: 40,
                 continuous: true,
@@ -239,13 +245,32 @@ mod tests {
         }
     }
 
+    fn verified() -> Verified {
+        let sound = Told { sound: true, size: Some(140), root: Some("root".into()), ..Told::default() };
+        let changed = Told { first_bad_index: Some(57), findings: vec!["tree".into()], ..Told::default() };
+        Verified {
+            size: 140,
+            root: "root".into(),
+            in_cloudwatch: 140,
+            in_ocsf_file: 140,
+            by_halligan: sound.clone(),
+            by_script: sound.clone(),
+            changed_index: 57,
+            changed_by_halligan: changed.clone(),
+            changed_by_script: changed,
+            deletion_refused: true,
+            hidden: true,
+            hidden_by_halligan: Told { sound: false, findings: vec!["hidden".into()], ..sound },
+        }
+    }
+
     fn held(story: &Story) -> Vec<Option<bool>> {
         promises(story).iter().map(|promise| promise.held).collect()
     }
 
     #[test]
     fn a_good_story_holds_what_is_built_and_leaves_the_rest_open() {
-        assert_eq!(held(&good()), [Some(true), Some(true), None, None, None, None]);
+        assert_eq!(held(&good()), [Some(true), Some(true), Some(true), None, None, None]);
         for promise in promises(&good()) {
             assert_eq!(promise.pending.is_some(), promise.held.is_none(), "{}", promise.id);
         }
@@ -263,7 +288,7 @@ mod tests {
     #[test]
     fn each_breach_breaks_its_promises() {
         type Breach = fn(&mut Story);
-        let breaches: [(&str, Breach, &[&str]); 25] = [
+        let breaches: [(&str, Breach, &[&str]); 34] = [
             ("not refused", |s| s.refusals.iter_mut().for_each(|r| r.answered = "not refused".into()), &["P1"]),
             ("nothing was tried", |s| s.refusals.clear(), &["P1"]),
             ("her own yes", |s| s.acknowledged.acknowledged_by = "alice".into(), &["P1"]),
@@ -286,6 +311,15 @@ mod tests {
             ("a secret in a file", |s| s.log.files_with_secrets.push("x".into()), &["P3"]),
             ("credentials first", |s| s.mints.iter_mut().for_each(|m| m.intended_before = false), &["P3"]),
             ("issued twice", |s| s.log.issued = 2, &["P3", "P6"]),
+            ("another root", |s| s.verified.by_script.root = Some("other".into()), &["P3"]),
+            ("not verified", |s| s.verified.by_halligan.sound = false, &["P3"]),
+            ("an empty log", |s| s.verified.size = 0, &["P3"]),
+            ("another index", |s| s.verified.changed_by_script.first_bad_index = Some(56), &["P3"]),
+            ("a change unseen", |s| s.verified.changed_by_halligan.sound = true, &["P3"]),
+            ("deleted", |s| s.verified.deletion_refused = false, &["P3"]),
+            ("hidden unseen", |s| s.verified.hidden_by_halligan.findings.clear(), &["P3"]),
+            ("hidden and lost", |s| s.verified.hidden_by_halligan.size = Some(139), &["P3"]),
+            ("not for the SIEM", |s| s.verified.in_ocsf_file = 139, &["P3"]),
             ("an end that came back", |s| s.recovery.ended_meanwhile_denied = false, &["P6"]),
             ("a forgotten revocation", |s| s.recovery.interrupted_contained = false, &["P6"]),
             ("a second grant", |s| s.recovery.repeated_is_the_same = false, &["P6"]),
