@@ -151,7 +151,7 @@ impl Broker {
     pub async fn ready(&self) -> Result<(), Problem> {
         self.ports.publish.log.head().await?;
         match self.publisher.failure() {
-            None => Ok(()),
+            None => self.serving().await,
             Some(failure) => Err(Problem::new(ProblemKind::LogNotDurable, failure)),
         }
     }
