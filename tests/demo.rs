@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::support::{HALLIGAN, root};
@@ -17,6 +17,30 @@ const STORY_WITHIN: Duration = Duration::from_secs(120);
 fn like_secrets(text: &str) -> Vec<&str> {
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+=_".contains(c)));
     words.filter(|word| word.len() >= 36 && !word.chars().all(|c| c.is_ascii_hexdigit())).collect()
+}
+
+/// What is said of the log fits together; its root.
+fn verified(seen: &Value) -> String {
+    let size = seen["size"].as_u64().unwrap();
+    assert!(size > 40, "{seen:#}");
+    assert_eq!((&seen["in_cloudwatch"], &seen["in_ocsf_file"]), (&seen["size"], &seen["size"]), "{seen:#}");
+    for reader in ["by_halligan", "by_script", "hidden_by_halligan"] {
+        assert_eq!(
+            (&seen[reader]["size"], &seen[reader]["root"]),
+            (&seen["size"], &seen["root"]),
+            "{reader}: {seen:#}"
+        );
+    }
+    assert_eq!(seen["hidden_by_halligan"]["findings"], json!(["hidden"]), "{seen:#}");
+    assert!(seen["changed_index"].as_u64().unwrap() < size, "{seen:#}");
+    for reader in ["changed_by_halligan", "changed_by_script"] {
+        assert_eq!(seen[reader]["sound"], false, "{reader}: {seen:#}");
+        assert_eq!(seen[reader]["first_bad_index"], seen["changed_index"], "{reader}: {seen:#}");
+    }
+    assert_eq!((&seen["deletion_refused"], &seen["hidden"]), (&json!(true), &json!(true)), "{seen:#}");
+    let root = seen["root"].as_str().unwrap();
+    assert_eq!(root.len(), 44, "{seen:#}");
+    root.to_owned()
 }
 
 #[tokio::test]
@@ -54,10 +78,12 @@ async fn the_story_keeps_its_promises_and_leaves_nothing() {
             _ => panic!("broken: {promise:#}"),
         }
     }
-    for kept in ["P1", "P2"] {
+    for kept in ["P1", "P2", "P3"] {
         let promise = promises.iter().find(|promise| promise["id"] == kept).unwrap();
         assert_eq!(promise["held"], true, "{promise:#}");
     }
+    let root = verified(&promises[2]["evidence"]["verified"]);
+    let stdout = stdout.replace(&root, "the root");
     assert!(report["grants"].as_array().unwrap().len() >= 4, "{report:#}");
 
     for (name, text) in [("stdout", &stdout), ("stderr", &stderr)] {

@@ -245,3 +245,39 @@ fn change(copy: &Path, size: u64) -> anyhow::Result<u64> {
 fn contains(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn what_the_script_prints_is_understood() {
+        let sound = told_by_script(true, "57 cm9vdA==\n", "");
+        assert_eq!((sound.sound, sound.size, sound.root.as_deref()), (true, Some(57), Some("cm9vdA==")));
+        let wrong = told_by_script(false, "", "entry 19: it is not the one in the tree");
+        assert_eq!((wrong.sound, wrong.size, wrong.first_bad_index), (false, None, Some(19)));
+        assert_eq!(told_by_script(false, "", "the log: it has no checkpoint").first_bad_index, None);
+    }
+
+    #[test]
+    fn one_byte_of_a_yes_is_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let entries = [
+            r#"{"type":"grant.requested","actor":{"person":"bob"}}"#,
+            r#"{"type":"grant.acknowledged","actor":{"person":"carol"}}"#,
+            r#"{"type":"grant.acknowledged","actor":{"person":"bob"}}"#,
+        ];
+        let bundle: Vec<u8> =
+            entries.iter().flat_map(|text| [&[0, text.len() as u8], text.as_bytes()].concat()).collect();
+        let path = directory.path().join(place_of(0, 3).0.to_string());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, &bundle).unwrap();
+        assert_eq!(change(directory.path(), 3).unwrap(), 2);
+        let changed = fs::read(&path).unwrap();
+        assert_eq!(changed.iter().zip(&bundle).filter(|(now, then)| now != then).count(), 1);
+        assert!(texts(&changed).unwrap()[2].ends_with(br#"{"person":"rob"}}"#));
+        assert!(change(directory.path(), 3).is_err(), "nobody is left to be changed");
+    }
+}
