@@ -6,5 +6,6 @@ pub mod aws;
 pub mod environment;
 pub mod fixtures;
 pub mod outside;
+pub mod sink;
 pub mod store;
 pub mod world;

@@ -7,3 +7,4 @@ mod ends;
 mod publishing;
 mod recovering;
 mod support;
+mod watching;
