@@ -12,6 +12,9 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the numbers are for whoever runs it")]
 
 #[allow(dead_code, unused_imports, reason = "shared with the tests of the whole")]
+#[path = "../tests/log_format.rs"]
+mod log_format;
+#[allow(dead_code, unused_imports, reason = "shared with the tests of the whole")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

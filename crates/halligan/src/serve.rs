@@ -13,9 +13,10 @@ use halligan_engine::reconcile::{
     Deadlines, Forwarding, ForwardingPorts, GuardPorts, Guards, Housekeeping, IncidentWatch, Personal, Publishing,
     RevocationPorts, Revocations,
 };
-use halligan_server::App;
 use halligan_server::auth::Authenticator;
+use halligan_server::{App, Metrics};
 use halligan_store::Database;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{SignalKind, signal};
@@ -67,6 +68,7 @@ pub fn trace_to_stderr() {
 }
 
 async fn serve(file: &Path) -> anyhow::Result<()> {
+    let recorded = PrometheusBuilder::new().install_recorder().context("metrics can't be recorded")?;
     let mut loaded = Config::load(file)?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "the configuration works and is likely a mistake");
@@ -91,7 +93,10 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     identity(&loaded, &broker, policy).note(store.as_ref(), broker.recorder(), clock.now()).await?;
 
     let (workers, _replica) = parts.work(clock.clone());
-    let app = App::new(broker, authenticator, clock, entropy, loaded.server.trusted_proxies.clone());
+    let metrics =
+        Metrics { render: Box::new(move || recorded.render()), networks: loaded.server.metrics_networks.clone() };
+    let proxies = loaded.server.trusted_proxies.clone();
+    let app = App::new(broker, authenticator, clock, entropy, proxies, Some(metrics));
     let served = halligan_server::serve::serve(settings(&loaded), app, stop()?, |address| {
         tracing::info!(%address, "serving");
     })

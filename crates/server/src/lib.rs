@@ -41,6 +41,15 @@ struct Parts {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     trusted_proxies: Vec<IpNet>,
+    metrics: Option<Metrics>,
+}
+
+/// The metrics, and who may read them beside this machine.
+pub struct Metrics {
+    /// Writes them in Prometheus' text format.
+    pub render: Box<dyn Fn() -> String + Send + Sync>,
+    /// Whose requests are answered.
+    pub networks: Vec<IpNet>,
 }
 
 impl App {
@@ -52,8 +61,13 @@ impl App {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         trusted_proxies: Vec<IpNet>,
+        metrics: Option<Metrics>,
     ) -> Self {
-        Self(Arc::new(Parts { broker, authenticator, clock, entropy, trusted_proxies }))
+        Self(Arc::new(Parts { broker, authenticator, clock, entropy, trusted_proxies, metrics }))
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&Metrics> {
+        self.0.metrics.as_ref()
     }
 
     pub(crate) fn broker(&self) -> &Arc<Broker> {

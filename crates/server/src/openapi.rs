@@ -97,6 +97,13 @@ refusals! {
 }
 
 refusals! {
+    /// To whom there is nothing.
+    Hidden {
+        NotFound = 404, "Nothing, to this caller";
+    }
+}
+
+refusals! {
     /// Why the broker is not ready.
     NotReady {
         Unavailable = 503, "The store does not answer, or the log takes no entries";

@@ -1,12 +1,13 @@
 //! From an entry back to what caused it.
 
+use halligan_core::actor::Actor;
 use halligan_core::event::{Event, RevokedBy};
 use halligan_core::grant::{Command, Deadline};
 use halligan_core::id::MintId;
 use jiff::{SignedDuration, Timestamp};
 
 use super::illegal::Because;
-use super::step::Step;
+use super::step::{Anybody, Doer, Step};
 
 /// What an entry has to do with lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,27 +111,28 @@ pub(super) enum Cause {
 
 /// Turns the first entry of a transition back into its cause. A reason that was
 /// erased is [`halligan_core::text::Reason::erased`].
-pub(super) fn cause(step: &Step<'_>) -> Result<Cause, Because> {
+pub(super) fn cause(step: &Step<'_>, requester: &Actor) -> Result<Cause, Because> {
+    let by = || step.doer.person(requester);
     let command = match step.event.as_ref() {
-        Event::GrantAcknowledged { request_hash } => Command::Acknowledge { by: step.person()?, hash: *request_hash },
-        Event::GrantDeclined {} => Command::Decline { by: step.person()?, reason: step.reason()? },
-        Event::GrantWithdrawn {} => Command::Withdraw { by: step.person()? },
+        Event::GrantAcknowledged { request_hash } => Command::Acknowledge { by: by()?, hash: *request_hash },
+        Event::GrantDeclined {} => Command::Decline { by: by()?, reason: step.reason()? },
+        Event::GrantWithdrawn {} => Command::Withdraw { by: by()? },
         Event::GrantCancelled {} => broker(step, Command::CloseIncident)?,
         Event::GrantLapsed {} => broker(step, Command::Elapse(Deadline::Lapse))?,
         Event::ExtensionRequested { nonce, duration_seconds, .. } => Command::RequestExtension {
-            by: step.person()?,
+            by: by()?,
             duration: SignedDuration::from_secs(*duration_seconds),
             reason: step.reason()?,
             nonce: *nonce,
         },
         Event::ExtensionAcknowledged { extension_hash, .. } => {
-            Command::AcknowledgeExtension { by: step.person()?, hash: *extension_hash }
+            Command::AcknowledgeExtension { by: by()?, hash: *extension_hash }
         }
-        Event::ExtensionDeclined { .. } => Command::DeclineExtension { by: step.person()?, reason: step.reason()? },
+        Event::ExtensionDeclined { .. } => Command::DeclineExtension { by: by()?, reason: step.reason()? },
         Event::ExtensionVoid { .. } => broker(step, Command::Elapse(Deadline::ExtensionLapse))?,
         Event::GrantExpired { .. } => broker(step, Command::Elapse(Deadline::Expire))?,
-        Event::GrantReturned {} => Command::Return { by: step.person()? },
-        Event::GrantRevoked { cause } => revocation(cause, step)?,
+        Event::GrantReturned {} => Command::Return { by: by()? },
+        Event::GrantRevoked { cause } => revocation(cause, step, requester)?,
         Event::ContainmentObserved(evidence) => broker(step, Command::Contain(evidence.clone()))?,
         Event::ContainmentStuck { because } => broker(step, Command::Stick { because: because.clone() })?,
         Event::CredentialsIntended { mint, fence, token_seconds, .. } => {
@@ -169,10 +171,11 @@ pub(super) fn cause(step: &Step<'_>) -> Result<Cause, Because> {
     Ok(Cause::Command(command))
 }
 
-fn revocation(cause: &RevokedBy, step: &Step<'_>) -> Result<Command, Because> {
+fn revocation(cause: &RevokedBy, step: &Step<'_>, requester: &Actor) -> Result<Command, Because> {
+    let by = || step.doer.person(requester);
     match cause {
-        RevokedBy::Person(_) => Ok(Command::Revoke { by: step.person()?, reason: step.reason()? }),
-        RevokedBy::Declined(_) => Ok(Command::Decline { by: step.person()?, reason: step.reason()? }),
+        RevokedBy::Person(_) => Ok(Command::Revoke { by: by()?, reason: step.reason()? }),
+        RevokedBy::Declined(_) => Ok(Command::Decline { by: by()?, reason: step.reason()? }),
         RevokedBy::IncidentClosed => broker(step, Command::CloseIncident),
         RevokedBy::FoundEnded => broker(step, Command::FindEnded),
         RevokedBy::AcknowledgementOverdue => broker(step, Command::Elapse(Deadline::AcknowledgementOverdue)),
@@ -181,5 +184,8 @@ fn revocation(cause: &RevokedBy, step: &Step<'_>) -> Result<Command, Because> {
 
 /// What nobody but the broker itself does.
 fn broker(step: &Step<'_>, command: Command) -> Result<Command, Because> {
-    if step.human.is_some() { Err(Because::Somebody) } else { Ok(command) }
+    match step.doer {
+        Doer::Some(Anybody { human: None, .. }) => Ok(command),
+        Doer::Some(_) | Doer::Requester => Err(Because::Somebody),
+    }
 }

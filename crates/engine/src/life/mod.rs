@@ -12,11 +12,13 @@
 
 mod afterlife;
 mod cause;
+mod cut;
 mod illegal;
 mod one;
 mod read;
 mod step;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use halligan_core::actor::Actor;
@@ -30,6 +32,7 @@ pub use illegal::{Because, Illegal};
 
 use afterlife::Afterlife;
 use cause::Concern;
+use cut::Cut;
 use one::Life;
 use step::Step;
 
@@ -113,6 +116,9 @@ impl Lives {
     /// # Errors
     /// As [`Lives::enter`]; or it can't be read.
     pub fn enter_bytes(&mut self, index: u64, entry: &[u8], personal: Option<&[u8]>) -> Result<(), Illegal> {
+        if let Some(followed) = Cut::of(entry).and_then(|cut| self.glance(index, &cut, personal)) {
+            return followed;
+        }
         match read::step(entry, personal) {
             Ok(None) => Ok(()),
             Ok(Some(step)) => self.take(index, &step),
@@ -129,6 +135,30 @@ impl Lives {
                 self.enter(index, &Sealed { entry, personal })
             }
         }
+    }
+
+    /// Follows an entry that our writer wrote, of a life that has begun; none if it isn't one.
+    fn glance(&mut self, index: u64, cut: &Cut<'_>, personal: Option<&[u8]>) -> Option<Result<(), Illegal>> {
+        match cause::concern_of(cut.kind) {
+            Concern::Nothing | Concern::Import => return None,
+            Concern::Life => {}
+        }
+        let life = self.lives.get_mut(&cut.grant)?;
+        let (data, doer) = cut.known(life.ending()?)?;
+        let event = read::event(cut.kind, data).ok()?;
+        let time = cut.time.parse().ok()?;
+        let step = Step {
+            time,
+            decided_at: cut.decided_at.map_or(Ok(time), str::parse).ok()?,
+            event: Cow::Owned(event),
+            doer,
+            about: None,
+            grant: Some(cut.grant),
+            commits: cut.commits,
+            personal: read::given(personal).ok()?,
+        };
+        let illegal = |because| Illegal { index, grant: Some(cut.grant), kind: cut.kind.to_owned(), because };
+        Some(life.follow(&step).map_err(illegal))
     }
 
     fn take(&mut self, index: u64, step: &Step<'_>) -> Result<(), Illegal> {

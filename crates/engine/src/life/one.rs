@@ -12,8 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::cause::{Cause, cause};
+use super::cut::Ending;
 use super::illegal::{Because, compare, differs};
-use super::step::{Occasion, Step, What, Who};
+use super::step::{About, Doer, Occasion, Step, What, Who};
 use super::{Deployment, Owed};
 
 /// A grant's id is made in the instant that it is asked for.
@@ -25,6 +26,12 @@ const MINTS_MAX: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Life {
     grant: Grant,
+    /// Who asked, and by which way in.
+    requester: Actor,
+    /// How its entries end, where our writer wrote them.
+    ending: Option<Ending>,
+    /// What CloudTrail calls the requester's sessions, as far as it was seen to be right.
+    named: Option<SourceIdentity>,
     rest: Option<Rest>,
     mints: Mints,
     /// The log's time at the last entry about it.
@@ -45,6 +52,8 @@ struct Rest {
 impl Life {
     /// Begins with `grant.requested`.
     pub(super) fn begin(deployment: &Deployment, id: GrantId, step: &Step<'_>) -> Result<Self, Because> {
+        // There is none before it to be the same as.
+        let requester = step.doer.actor(&Actor::SYSTEM)?;
         let (opening, logged) = opening(&deployment.id, id, step)?;
         let mut transition = opening.open(step.decided_at);
         if (step.is_erased() || !deployment.known)
@@ -57,14 +66,21 @@ impl Life {
         let Transition { grant, events, .. } = transition;
         check_about(&grant, step)?;
         check_age(id, step.decided_at)?;
-        let rest = rest_after(step, events)?;
-        Ok(Self { grant, rest, mints: Mints::default(), last: step.time, spoiled: false })
+        let rest = rest_after(step, &requester, events)?;
+        let (last, mints, ending) = (step.time, Mints::default(), Ending::of(&grant, &requester));
+        Ok(Self { grant, requester, ending, named: None, rest, mints, last, spoiled: false })
+    }
+
+    /// How its entries end, as far as that is known.
+    pub(super) const fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
     }
 
     /// Goes on from a grant whose entries are not at hand.
     pub(super) fn resumed(grant: Grant) -> Self {
-        let last = grant.requested_at;
-        Self { grant, rest: None, mints: Mints { resumed: true, ..Mints::default() }, last, spoiled: false }
+        let requester = Actor::api(grant.request.requester.clone());
+        let (last, mints) = (grant.requested_at, Mints { resumed: true, ..Mints::default() });
+        Self { grant, requester, ending: None, named: None, rest: None, mints, last, spoiled: false }
     }
 
     pub(super) const fn grant(&self) -> &Grant {
@@ -88,7 +104,7 @@ impl Life {
             return Ok(());
         }
         let now = step.decided_at;
-        match cause(step)? {
+        match cause(step, &self.requester)? {
             Cause::NeverFirst => Err(match step.event.as_ref() {
                 Event::GrantRequested { .. } => Because::RequestedTwice,
                 other => Because::Alone { kind: other.kind() },
@@ -98,9 +114,8 @@ impl Life {
                 self.mints.came_to(mint)
             }
             Cause::Mint { mint, fence, token_seconds } => {
-                let by = self.check_minter(step)?;
-                check_identity(by, &step.event)?;
                 self.mints.check_new(mint)?;
+                self.check_session(step)?;
                 self.grant.count_mint(fence, token_seconds, now).map_err(Because::Refused)?;
                 self.mints.intend(mint);
                 Ok(())
@@ -109,7 +124,7 @@ impl Life {
                 let mut transition = self.grant.apply(command, now).map_err(Because::Refused)?;
                 keep_hash(&mut transition, step);
                 let Transition { grant, events, .. } = transition;
-                self.rest = rest_after(step, events)?;
+                self.rest = rest_after(step, &self.requester, events)?;
                 self.grant = grant;
                 Ok(())
             }
@@ -117,21 +132,34 @@ impl Life {
     }
 
     /// Nobody but the requester mints, through whichever login.
-    fn check_minter<'a>(&self, step: &Step<'a>) -> Result<Who<'a>, Because> {
-        let by = step.human.ok_or(Because::Nobody)?;
+    fn check_minter<'a>(&'a self, step: &Step<'a>) -> Result<Who<'a>, Because> {
+        let by = step.doer.human(&self.requester).ok_or(Because::Nobody)?;
         if by.person == self.grant.request.requester.person.as_str() {
             return Ok(by);
         }
         Err(Because::Refused(Refusal::NotRequester { command: "mint under" }))
     }
 
+    /// The session is the requester's.
+    fn check_session(&mut self, step: &Step<'_>) -> Result<(), Because> {
+        let by = self.check_minter(step)?;
+        let Event::CredentialsIntended { source_identity, .. } = step.event.as_ref() else { return Ok(()) };
+        let is_same = step.doer == Doer::Requester;
+        if is_same && self.named.as_ref() == Some(source_identity) {
+            return Ok(());
+        }
+        check_identity(by, source_identity)?;
+        if is_same {
+            self.named = Some(source_identity.clone());
+        }
+        Ok(())
+    }
+
     /// Whether the entry is one that the transition before it owes.
     fn pays(&mut self, step: &Step<'_>) -> Result<bool, Because> {
         let Some(rest) = &mut self.rest else { return Ok(false) };
         let Some(next) = rest.events.front() else { return Ok(false) };
-        let same = step.decided_at == rest.decided_at
-            && step.channel == rest.actor.channel
-            && step.human == rest.actor.human.as_ref().map(Who::of);
+        let same = step.decided_at == rest.decided_at && step.doer.is(&rest.actor, &self.requester);
         if same && *step.event == next.event {
             rest.events.pop_front();
             if rest.events.is_empty() {
@@ -197,6 +225,7 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
     else {
         return Err(Because::NeverRequested);
     };
+    let About { subject, incident, .. } = step.about.ok_or(Because::NeverRequested)?;
     let duration = SignedDuration::from_secs(*duration_seconds);
     if duration < SignedDuration::from_secs(1) || duration > limits.total_max {
         return Err(Because::Duration { asked: duration, max: limits.total_max });
@@ -205,10 +234,10 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
         deployment: deployment.clone(),
         id,
         nonce: *nonce,
-        requester: step.person()?,
-        target: target(step.subject)?,
+        requester: step.doer.person(&Actor::SYSTEM)?,
+        target: target(subject)?,
         resolved: Resolved { role_arn: role_arn.clone(), scope: scope.clone(), scope_hash: *scope_hash },
-        incident: step.incident.and_then(Occasion::incident).ok_or(Because::NoIncident)?,
+        incident: incident.and_then(Occasion::incident).ok_or(Because::NoIncident)?,
         reason: step.reason()?,
         duration,
         emergency: *emergency,
@@ -225,16 +254,17 @@ fn target(subject: What<'_>) -> Result<Target, Because> {
 
 /// Every entry of a life names the same target, incident and requester.
 fn check_about(grant: &Grant, step: &Step<'_>) -> Result<(), Because> {
+    let Some(found) = step.about else { return Ok(()) };
     let Request { target, incident, requester, .. } = &grant.request;
     let subject = What { kind: target.kind.as_str(), id: target.id.as_str() };
-    if step.subject != subject {
-        return Err(differs("subject", Some(&json!(step.subject)), Some(&json!(subject))));
+    if found.subject != subject {
+        return Err(differs("subject", Some(&json!(found.subject)), Some(&json!(subject))));
     }
     let occasion = Occasion::of(incident);
-    if step.incident != Some(occasion) {
-        return Err(differs("incident", Some(&json!(step.incident)), Some(&json!(occasion))));
+    if found.incident != Some(occasion) {
+        return Err(differs("incident", Some(&json!(found.incident)), Some(&json!(occasion))));
     }
-    match step.requester {
+    match found.requester {
         Some(found) if found != requester.person.as_str() => {
             Err(differs("links.requester", Some(&json!(found)), Some(&json!(requester.person))))
         }
@@ -253,8 +283,7 @@ fn check_age(id: GrantId, decided_at: Timestamp) -> Result<(), Because> {
 
 /// CloudTrail's name of a session stands for the login that it was minted for: its
 /// readable part may be any.
-fn check_identity(by: Who<'_>, event: &Event) -> Result<(), Because> {
-    let Event::CredentialsIntended { source_identity, .. } = event else { return Ok(()) };
+fn check_identity(by: Who<'_>, source_identity: &SourceIdentity) -> Result<(), Because> {
     let expected = SourceIdentity::new(by.person, by.issuer, by.subject);
     let digest = |name: &SourceIdentity| name.as_str().rsplit('-').next().map(str::to_owned);
     if digest(source_identity) == digest(&expected) {
@@ -282,7 +311,7 @@ fn keep_hash(transition: &mut Transition, step: &Step<'_>) {
 }
 
 /// Compares the first of what a transition says with the entry; the others are owed.
-fn rest_after(step: &Step<'_>, events: Vec<Recorded>) -> Result<Option<Rest>, Because> {
+fn rest_after(step: &Step<'_>, requester: &Actor, events: Vec<Recorded>) -> Result<Option<Rest>, Because> {
     let mut events = VecDeque::from(events);
     if let Some(first) = events.pop_front() {
         compare(&step.event, &first.event)?;
@@ -290,7 +319,7 @@ fn rest_after(step: &Step<'_>, events: Vec<Recorded>) -> Result<Option<Rest>, Be
     if events.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Rest { actor: step.actor()?, decided_at: step.decided_at, events, excused: false }))
+    Ok(Some(Rest { actor: step.doer.actor(requester)?, decided_at: step.decided_at, events, excused: false }))
 }
 
 /// What became of the mints of a grant.

@@ -13,7 +13,7 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::cause::{Concern, concern_of};
-use super::step::{Given, Occasion, Step, What, Who};
+use super::step::{About, Anybody, Doer, Given, Occasion, Step, What, Who};
 
 /// Reads an entry and its personal part; none if it concerns no life. Nothing else
 /// is looked at then.
@@ -25,8 +25,26 @@ use super::step::{Given, Occasion, Step, What, Who};
 pub(super) fn step<'a>(entry: &'a [u8], personal: Option<&'a [u8]>) -> Result<Option<Step<'a>>, serde_json::Error> {
     let Quick(step) = serde_json::from_slice(entry)?;
     let Some(step) = step else { return Ok(None) };
-    let personal = personal.map(serde_json::from_slice::<Part<'_>>).transpose()?;
-    Ok(Some(Step { personal: personal.map(|part| Given(part.fields.reason)), ..step }))
+    Ok(Some(Step { personal: given(personal)?, ..step }))
+}
+
+/// Reads the data of an event of this type.
+pub(super) fn event(kind: &str, data: &str) -> Result<Event, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_str(data);
+    let event = Data(kind).deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(event)
+}
+
+/// Reads an actor.
+pub(super) fn actor(text: &str) -> Result<Anybody<'_>, serde_json::Error> {
+    serde_json::from_str::<Actor<'_>>(text).map(Anybody::from)
+}
+
+/// Reads the reason of a personal part.
+pub(super) fn given(personal: Option<&[u8]>) -> Result<Option<Given<'_>>, serde_json::Error> {
+    let part = personal.map(serde_json::from_slice::<Part<'_>>).transpose()?;
+    Ok(part.map(|part| Given(part.fields.reason)))
 }
 
 #[derive(serde::Deserialize)]
@@ -41,6 +59,7 @@ struct Texts<'a> {
     reason: Option<Cow<'a, str>>,
 }
 
+/// An actor, without the buffer that its flattened human costs.
 #[derive(serde::Deserialize)]
 struct Actor<'a> {
     #[serde(borrow)]
@@ -55,6 +74,13 @@ struct Actor<'a> {
 struct Principal<'a> {
     issuer: &'a str,
     subject: &'a str,
+}
+
+impl<'a> From<Actor<'a>> for Anybody<'a> {
+    fn from(actor: Actor<'a>) -> Self {
+        let who = |(person, Principal { issuer, subject }): (&'a str, Principal<'a>)| Who { person, issuer, subject };
+        Self { human: actor.person.zip(actor.principal).map(who), channel: actor.channel }
+    }
 }
 
 #[derive(Default, serde::Deserialize)]
@@ -133,17 +159,17 @@ impl<'de> Fields<'de> {
         let time = self.time.ok_or_else(|| E::missing_field("time"))?;
         let actor = self.actor.ok_or_else(|| E::missing_field("actor"))?;
         let Links { grant, requester } = self.links.unwrap_or_default();
-        let who = |(person, Principal { issuer, subject }): (&'de str, Principal<'de>)| Who { person, issuer, subject };
         Ok(Step {
             time,
             decided_at: self.decided_at.unwrap_or(time),
             event: Cow::Owned(self.event.ok_or_else(|| E::missing_field("data"))?),
-            channel: actor.channel,
-            human: actor.person.zip(actor.principal).map(who),
-            subject: self.subject.ok_or_else(|| E::missing_field("subject"))?,
-            incident: self.incident,
+            doer: Doer::Some(actor.into()),
+            about: Some(About {
+                subject: self.subject.ok_or_else(|| E::missing_field("subject"))?,
+                incident: self.incident,
+                requester,
+            }),
             grant,
-            requester,
             commits: self.commits,
             personal: None,
         })

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use halligan_core::actor::{Actor, Channel, Human, Principal};
 use halligan_core::entry::{Entry, Sealed};
 use halligan_core::event::Event;
-use halligan_core::id::{GrantId, InvalidId};
+use halligan_core::id::GrantId;
 use halligan_core::incident::IncidentRef;
 use halligan_core::text::Reason;
 use jiff::Timestamp;
@@ -19,16 +19,38 @@ pub(super) struct Step<'a> {
     pub time: Timestamp,
     pub decided_at: Timestamp,
     pub event: Cow<'a, Event>,
-    pub channel: Channel,
-    pub human: Option<Who<'a>>,
-    pub subject: What<'a>,
-    pub incident: Option<Occasion<'a>>,
+    pub doer: Doer<'a>,
+    /// None if that was compared already.
+    pub about: Option<About<'a>>,
     pub grant: Option<GrantId>,
-    pub requester: Option<&'a str>,
     /// Whether it commits to a personal part.
     pub commits: bool,
     /// The reason in that, if the part is there.
     pub personal: Option<Given<'a>>,
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doer<'a> {
+    /// The requester, through the login that asked.
+    Requester,
+    /// Somebody, or nobody.
+    Some(Anybody<'a>),
+}
+
+/// An actor, as an entry writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Anybody<'a> {
+    pub human: Option<Who<'a>>,
+    pub channel: Channel,
+}
+
+/// What an entry of a life is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct About<'a> {
+    pub subject: What<'a>,
+    pub incident: Option<Occasion<'a>>,
+    pub requester: Option<&'a str>,
 }
 
 /// A person, as an entry writes them.
@@ -68,27 +90,16 @@ impl<'a> Step<'a> {
             time: entry.time,
             decided_at: entry.decided_at(),
             event: Cow::Borrowed(&entry.event),
-            channel: entry.actor.channel,
-            human: entry.actor.human.as_ref().map(Who::of),
-            subject: What { kind: &entry.subject.kind, id: &entry.subject.id },
-            incident: entry.incident.as_ref().map(Occasion::of),
+            doer: Doer::Some(Anybody { human: entry.actor.human.as_ref().map(Who::of), channel: entry.actor.channel }),
+            about: Some(About {
+                subject: What { kind: &entry.subject.kind, id: &entry.subject.id },
+                incident: entry.incident.as_ref().map(Occasion::of),
+                requester: entry.links.requester.as_ref().map(|person| person.as_str()),
+            }),
             grant: entry.links.grant,
-            requester: entry.links.requester.as_ref().map(|person| person.as_str()),
             commits: entry.personal_sha256.is_some(),
             personal: sealed.personal.as_ref().map(reason),
         }
-    }
-
-    /// The person who did it.
-    pub(super) fn person(&self) -> Result<Human, Because> {
-        let who = self.human.ok_or(Because::Nobody)?;
-        who.human().map_err(|_| super::illegal::differs("actor.person", Some(&who.person.into()), None))
-    }
-
-    /// Who did it.
-    pub(super) fn actor(&self) -> Result<Actor, Because> {
-        let human = self.human.map(|_| self.person()).transpose()?;
-        Ok(Actor { human, channel: self.channel })
     }
 
     /// The reason; where it was erased, what stands for it.
@@ -109,14 +120,51 @@ impl<'a> Step<'a> {
     }
 }
 
+impl<'a> Doer<'a> {
+    /// The broker itself.
+    pub(super) const BROKER: Self = Self::Some(Anybody { human: None, channel: Channel::System });
+
+    /// The human, if there was one, under a grant whose requester is this.
+    pub(super) fn human(self, requester: &'a Actor) -> Option<Who<'a>> {
+        match self {
+            Self::Requester => requester.human.as_ref().map(Who::of),
+            Self::Some(anybody) => anybody.human,
+        }
+    }
+
+    /// The person who did it.
+    pub(super) fn person(self, requester: &'a Actor) -> Result<Human, Because> {
+        let who = self.human(requester).ok_or(Because::Nobody)?;
+        let unknown = |_| super::illegal::differs("actor.person", Some(&who.person.into()), None);
+        let principal = Principal { issuer: who.issuer.to_owned(), subject: who.subject.to_owned() };
+        Ok(Human { person: who.person.parse().map_err(unknown)?, principal })
+    }
+
+    /// The actor.
+    pub(super) fn actor(self, requester: &'a Actor) -> Result<Actor, Because> {
+        match self {
+            Self::Requester => Ok(requester.clone()),
+            Self::Some(Anybody { human, channel }) => {
+                let human = human.map(|_| self.person(requester)).transpose()?;
+                Ok(Actor { human, channel })
+            }
+        }
+    }
+
+    /// Whether it is this actor.
+    pub(super) fn is(self, actor: &Actor, requester: &Actor) -> bool {
+        match self {
+            Self::Requester => actor == requester,
+            Self::Some(Anybody { human, channel }) => {
+                channel == actor.channel && human == actor.human.as_ref().map(Who::of)
+            }
+        }
+    }
+}
+
 impl<'a> Who<'a> {
     pub(super) fn of(human: &'a Human) -> Self {
         Self { person: human.person.as_str(), issuer: &human.principal.issuer, subject: &human.principal.subject }
-    }
-
-    pub(super) fn human(self) -> Result<Human, InvalidId> {
-        let principal = Principal { issuer: self.issuer.to_owned(), subject: self.subject.to_owned() };
-        Ok(Human { person: self.person.parse()?, principal })
     }
 }
 

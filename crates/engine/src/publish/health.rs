@@ -11,6 +11,10 @@ use halligan_core::text::printable;
 use crate::recorder::Recorder;
 
 const BECAUSE_CHARACTERS_MAX: usize = 400;
+/// How many entries a place lacks, by `place`: `archive frankfurt`, `sink siem`.
+const LAG: &str = "halligan_log_lag_entries";
+/// 1 while a place fails, by `place`.
+const FAILING: &str = "halligan_log_place_failing";
 
 /// How one place is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +47,9 @@ impl Health {
     /// `place` failed, or did not.
     pub async fn report(&self, place: &str, failure: Option<String>, lag_entries: u64) {
         let failure = failure.map(|because| printable(&because, BECAUSE_CHARACTERS_MAX));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!(LAG, "place" => place.to_owned()).set(lag_entries as f64);
+        metrics::gauge!(FAILING, "place" => place.to_owned()).set(if failure.is_some() { 1.0 } else { 0.0 });
         let (was, is) = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
             let known = places.entry(place.to_owned()).or_default();

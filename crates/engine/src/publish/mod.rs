@@ -331,6 +331,8 @@ impl Inner {
         let moved =
             self.durable.send_if_modified(|durable| std::mem::replace(durable, (*durable).max(position)) < position);
         if moved {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!("halligan_log_durable_entries").set(position as f64);
             self.wake_followers();
         }
     }

@@ -91,6 +91,9 @@ impl Inner {
             }
         }
         turn.signed = Some((checkpoint, self.clock.now()));
+        metrics::counter!("halligan_log_checkpoints_total").increment(1);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("halligan_log_signed_timestamp_seconds").set(self.clock.now().as_second() as f64);
         // Those that nobody waits for any more.
         let (health, doubt) = (Arc::clone(&self.health), self.doubt.clone());
         tokio::spawn(async move {

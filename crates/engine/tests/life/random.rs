@@ -158,7 +158,7 @@ impl Deployment {
         let mut by = human(by);
         let number = self.number();
         if number.is_multiple_of(3) {
-            by.principal.subject.push_str("-phone");
+            by.principal.subject.push_str(r#"-phone","actor":{"channel":"system"}\"#);
         }
         let Ok(fence) = grant.mint_fence(&by, now) else { return };
         let role = fixtures::role(grant.request.target.id.as_str());
@@ -257,7 +257,7 @@ fn command(grant: &Grant, attempt: &Try, by: &str, now: Timestamp) -> (Command, 
         Try::FindEnded => return (Command::FindEnded, Actor::SYSTEM),
         Try::Elapse(deadline) => return (Command::Elapse(*deadline), Actor::SYSTEM),
         Try::Contain => return (Command::Contain(fixtures::evidence(now)), Actor::SYSTEM),
-        Try::Stick => return (Command::Stick { because: "not seen".to_owned() }, Actor::SYSTEM),
+        Try::Stick => return (Command::Stick { because: r#"not "seen","actor":{"#.to_owned() }, Actor::SYSTEM),
         Try::Request { .. } | Try::Mint | Try::Outcome { .. } | Try::Refused | Try::Noise => {
             unreachable!("they have ways of their own")
         }

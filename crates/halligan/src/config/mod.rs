@@ -70,6 +70,8 @@ pub struct Server {
     pub public_url: String,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Who may read the metrics, beside this machine.
+    pub metrics_networks: Vec<IpNet>,
     /// HTTPS, if it serves it itself.
     pub tls: Option<Tls>,
 }

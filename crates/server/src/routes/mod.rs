@@ -69,7 +69,10 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
 
 /// The routes beside it, open to all.
 pub(crate) fn operations() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(operations::alive)).routes(routes!(operations::ready))
+    OpenApiRouter::new()
+        .routes(routes!(operations::alive))
+        .routes(routes!(operations::ready))
+        .routes(routes!(operations::metrics))
 }
 
 /// The whole API.

@@ -78,6 +78,7 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
     calls.sort();
     let expected = [
         "GET /healthz",
+        "GET /metrics",
         "GET /readyz",
         "GET /v1/grants",
         "GET /v1/grants/{id}",

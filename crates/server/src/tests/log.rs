@@ -39,7 +39,8 @@ async fn nobody_else_reads_it_and_no_other_key_is_one() {
         app.get("alice", &format!("/v1/log/{path}")).await.is_problem(403, "not-permitted");
         assert_eq!(app.call("alice", Method::GET, &format!("/v1/log/{path}")).anonymous().send().await.status, 401);
     }
-    for path in ["tile/0/0", "tile/..%2f..%2fstate/halligan.db", "tile/entries/000.p/999", "personal/x", "successor/x"] {
+    for path in ["tile/0/0", "tile/..%2f..%2fstate/halligan.db", "tile/entries/000.p/999", "personal/x", "successor/x"]
+    {
         let answer = app.get("carol", &format!("/v1/log/{path}")).await;
         assert_eq!(answer.status, 400, "{path}: {}", answer.text);
     }
@@ -65,4 +66,11 @@ async fn nobody_is_served_before_the_log_was_read() {
     // From then on an archive may be lost: what is known stays known.
     app.world.archive.set_down(true);
     assert_eq!(app.get("alice", "/v1/grants").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_are_for_this_machine_and_for_whom_the_configuration_names() {
+    let app = TestApp::new();
+    // In these tests nobody's address is known: nobody gets any.
+    app.call("alice", Method::GET, "/metrics").anonymous().send().await.is_problem(404, "not-found");
 }

@@ -213,7 +213,8 @@ impl TestApp {
         second.principal.subject = "alice-at-home".to_owned();
         links.insert(second.principal, second.person);
         let authenticator = Authenticator::new(vec![issuer], links, world.clock.clone()).unwrap();
-        let app = App::new(broker.clone(), authenticator, world.clock.clone(), world.entropy.clone(), trusted_proxies);
+        let app =
+            App::new(broker.clone(), authenticator, world.clock.clone(), world.entropy.clone(), trusted_proxies, None);
         let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();
         Self { world, broker, gate, router: router(app.clone()), app, key }
     }

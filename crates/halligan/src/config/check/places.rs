@@ -10,7 +10,7 @@ use crate::config::model;
 use crate::config::{Aws, Server, Store, Tls};
 
 pub(super) fn server(server: model::Server, found: &mut Findings<'_>) -> Option<Server> {
-    let model::Server { listen, public_url, trusted_proxies, tls } = server;
+    let model::Server { listen, public_url, trusted_proxies, metrics_networks, tls } = server;
     let listen = listen.0;
     let public = !listen.ip().to_canonical().is_loopback();
     if public && tls.is_none() && trusted_proxies.is_empty() {
@@ -40,7 +40,8 @@ pub(super) fn server(server: model::Server, found: &mut Findings<'_>) -> Option<
         None => Some(format!("{}://{listen}", if tls.is_some() { "https" } else { "http" })),
     };
     let trusted_proxies = trusted_proxies.into_iter().map(|network| network.0).collect();
-    Some(Server { listen, public_url: public_url?, trusted_proxies, tls })
+    let metrics_networks = metrics_networks.into_iter().map(|network| network.0).collect();
+    Some(Server { listen, public_url: public_url?, trusted_proxies, metrics_networks, tls })
 }
 
 /// Scheme, host and port alone: paths of the API are added to it.

@@ -81,6 +81,8 @@ pub struct Server {
     pub public_url: Option<String>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Who may read `/metrics`, beside this machine itself.
+    pub metrics_networks: Vec<Network>,
     /// The server's certificate, if it serves HTTPS itself.
     pub tls: Option<Tls>,
 }
@@ -88,7 +90,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         let listen = Listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)));
-        Self { listen, public_url: None, trusted_proxies: Vec::new(), tls: None }
+        Self { listen, public_url: None, trusted_proxies: Vec::new(), metrics_networks: Vec::new(), tls: None }
     }
 }
 
