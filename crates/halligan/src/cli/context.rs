@@ -9,7 +9,7 @@ use super::Global;
 use super::ui::Ui;
 use crate::client::failure::Failure;
 use crate::client::http::Broker;
-use crate::client::identity::Account;
+use crate::client::identity::{Account, IdentityError};
 use crate::client::machine::{MachineClock, MachineEntropy};
 use crate::client::surroundings::Surroundings;
 
@@ -47,6 +47,19 @@ impl Context {
         let profile = self.profile.as_deref().or(self.surroundings.profile.as_deref());
         let account = Account::settle(profile, &self.surroundings)?;
         Ok(Arc::new(Broker::new(account, self.clock.clone(), self.entropy.clone())?))
+    }
+
+    /// Whom the profile or the environment names, if they name anybody.
+    ///
+    /// # Errors
+    /// When the one who is named can't be used.
+    pub fn account(&self) -> Result<Option<Account>, Failure> {
+        let profile = self.profile.as_deref().or(self.surroundings.profile.as_deref());
+        match Account::settle(profile, &self.surroundings) {
+            Ok(account) => Ok(Some(account)),
+            Err(IdentityError::Nobody | IdentityError::NoUrl | IdentityError::NoToken) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// The time.

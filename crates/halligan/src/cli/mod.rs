@@ -36,9 +36,9 @@ use crate::{doctor, serve, witness};
 const EXIT_CODES: &str = "\
 Exit codes:
     0  it was done
-    1  the broker refused: the problem says why, and what would satisfy it
+    1  the broker refused, and the problem says why; or what was checked is not as it should be
     2  the command line is wrong
-    3  no answer from the broker
+    3  no answer from the broker, or from where the log is
     4  nobody to call as, or the broker doesn't know or permit this caller
     5  the grant is over, or what was waited for did not come
     6  stopped on this machine: a file, a key, no confirmation

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use halligan_engine::audit::AuditError;
 use halligan_server::views::ProblemView;
 use serde_json::{Value, json};
 
@@ -17,11 +18,11 @@ use crate::log_key::KeyFileError;
 /// The exit codes, as `--help` and the manual list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The broker said no: the problem says why, and what would satisfy it.
+    /// The broker said no: the problem says why, and what would satisfy it. Or what was verified is not whole.
     Refused = 1,
     /// The command line is wrong. The argument parser uses the same number.
     Usage = 2,
-    /// No answer from the broker.
+    /// No answer from the broker, or from where a log is.
     Unreachable = 3,
     /// Nobody to call as, or not this one.
     NoAccess = 4,
@@ -96,6 +97,12 @@ pub enum Failure {
     /// The key of a log or a witness.
     #[error(transparent)]
     LogKey(#[from] KeyFileError),
+    /// A log that can't be read to its end. It says nothing about the log.
+    #[error(transparent)]
+    Unread(#[from] AuditError),
+    /// A log, or a proof, that is not what its keys say.
+    #[error("{0}")]
+    Unsound(String),
     /// The broker's configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -137,8 +144,10 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Refused(refused) if matches!(refused.problem.status, 401 | 403) => Exit::NoAccess,
-            Self::Refused(_) => Exit::Refused,
+            Self::Refused(_) | Self::Unsound(_) => Exit::Refused,
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Garbled { .. } => Exit::Unreachable,
+            Self::Unread(AuditError::Archive { .. }) => Exit::Unreachable,
+            Self::Unread(AuditError::Walk(_) | AuditError::Interrupted(_)) => Exit::Stopped,
             Self::Identity(_) => Exit::NoAccess,
             Self::Usage(_) => Exit::Usage,
             Self::Over(_) => Exit::Over,
@@ -166,6 +175,8 @@ impl Failure {
             | Self::Private(_)
             | Self::Token(_)
             | Self::LogKey(_)
+            | Self::Unread(_)
+            | Self::Unsound(_)
             | Self::Config(_)
             | Self::Local { .. } => false,
         }
@@ -192,6 +203,8 @@ impl Failure {
             Self::Unreachable { .. } => ("unreachable", "The broker can't be reached"),
             Self::TimedOut { .. } => ("timed-out", "The broker did not answer in time"),
             Self::Garbled { .. } => ("garbled", "The answer is not the broker's"),
+            Self::Unread(_) => ("log-unread", "The log can't be read"),
+            Self::Unsound(_) => ("log-unsound", "The log, or the proof, is not what its keys say"),
             Self::Identity(_) => ("no-identity", "Nobody to call as"),
             Self::Usage(_) => ("usage", "The command line is wrong"),
             Self::Over(_) => ("over", "The grant is over"),
