@@ -82,6 +82,7 @@ pub fn bounded(texts: Vec<String>) -> Vec<String> {
 /// What happened. The names are the log's, kept for as long as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
+#[expect(clippy::large_enum_variant, reason = "one is made an entry, and none are kept in numbers")]
 pub enum Event {
     /// Somebody asked, and policy, incident and identity said yes.
     #[serde(rename = "grant.requested")]
