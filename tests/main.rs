@@ -8,6 +8,7 @@ mod configuration;
 mod containers;
 mod crash;
 mod demo;
+mod doctor;
 mod documents;
 mod laws;
 mod log_format;
@@ -17,3 +18,4 @@ mod redaction;
 mod replicas;
 #[allow(dead_code, reason = "shared with the tests of `aws`")]
 mod support;
+mod witness;

@@ -28,6 +28,11 @@ impl Broker {
         Self { url: url.to_owned(), configuration: configuration.to_owned(), environment, child: None }
     }
 
+    /// Its environment.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
     /// A variable of its environment.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));

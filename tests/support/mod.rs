@@ -10,10 +10,12 @@ pub mod log;
 mod people;
 pub mod proxy;
 pub mod stand_in;
+pub mod witness;
 mod world;
 
 pub use api::Reply;
 pub use broker::Broker;
+pub use cli::Output;
 pub use people::{Person, encode, now};
 pub use world::{DENIED, World, eventually, list};
 
