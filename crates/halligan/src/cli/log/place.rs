@@ -170,3 +170,51 @@ pub fn log_key(text: &str) -> Result<VerifierKey, String> {
 fn role_arn(text: &str) -> Result<RoleArn, String> {
     RoleArn::try_from(text.to_owned()).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+    use crate::cli::log::tests::{context, log_key, parsed, witness_key};
+    use crate::client::surroundings::Surroundings;
+
+    #[test]
+    fn a_token_goes_to_its_broker_alone() {
+        let mut context = context(false);
+        assert!(token("https://halligan.example.com/v1/log", &context).unwrap().is_none(), "nobody is named");
+        context.surroundings = Surroundings {
+            url: Some("https://halligan.example.com".to_owned()),
+            token: Some("a.b.c".into()),
+            ..Surroundings::default()
+        };
+        let shown = token("https://halligan.example.com/v1/log", &context).unwrap().unwrap();
+        assert_eq!(shown().unwrap().expose_secret(), "a.b.c");
+        for elsewhere in [
+            "https://halligan.example.org/v1/log",
+            "https://halligan.example.com:8443/v1/log",
+            "http://halligan.example.com/v1/log",
+            "https://halligan.example.com@example.org/",
+        ] {
+            assert!(token(elsewhere, &context).unwrap().is_none(), "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_quorum_is_all_of_the_witnesses_unless_it_is_said() {
+        let (key, witness) = (log_key(), witness_key());
+        for (name, more, quorum) in [
+            ("no witness", &[][..], Some(0)),
+            ("one", &["--witness", &witness][..], Some(1)),
+            ("the same one twice is one", &["--witness", &witness, "--witness", &witness], Some(1)),
+            ("none of one", &["--witness", &witness, "--quorum", "0"], Some(0)),
+            ("two of one", &["--witness", &witness, "--quorum", "2"], None),
+            ("two of the same", &["--witness", &witness, "--witness", &witness, "--quorum", "2"], None),
+        ] {
+            let keys: Keys = parsed(&[&["--key", key.as_str()], more].concat());
+            assert_eq!(keys.trust().map(|trust| trust.quorum).ok(), quorum, "{name}");
+        }
+    }
+}

@@ -42,6 +42,16 @@ pub struct Args {
 
 /// Verifies; 1 where something is wrong.
 pub async fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
+    let report = examine(args, context).await?;
+    if context.ui.json {
+        context.ui.print_json(&in_json(&report))?;
+    } else {
+        context.ui.print(&in_words(&report, &args.place, context.now()))?;
+    }
+    Ok(exit(&report))
+}
+
+async fn examine(args: &Args, context: &Context) -> Result<Report, Failure> {
     let terms = Terms {
         trust: args.keys.trust()?,
         deployment: args.deployment.clone(),
@@ -51,13 +61,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
     let mut bar = Bar::new();
     let report = verify(reader.as_ref(), &terms, |progress| bar.show(progress)).await;
     bar.clear();
-    let report = report?;
-    if context.ui.json {
-        context.ui.print_json(&in_json(&report))?;
-    } else {
-        context.ui.print(&in_words(&report, &args.place, context.now()))?;
-    }
-    Ok(exit(&report))
+    Ok(report?)
 }
 
 fn exit(report: &Report) -> ExitCode {
@@ -76,7 +80,7 @@ fn in_words(report: &Report, place: &Place, now: Timestamp) -> String {
     sheet.line("entries", &format!("{}{last}", report.entries));
     sheet.line("grants", &report.grants.to_string());
     let erased = if place.has_personal() { "erased" } else { "erased or not looked at: no --personal-bucket" };
-    sheet.line("personal", &format!("{} parts there, {} {erased}", report.personal, report.erased));
+    sheet.line("personal", &format!("{} kept, {} {erased}", report.personal, report.erased));
     sheet.line("tampering", &tampering(report, place));
     if let Some(until) = report.lives_until {
         sheet.line("not followed", &format!("what happened to grants from entry {until} on: it isn't all there"));
@@ -172,7 +176,7 @@ fn in_json(report: &Report) -> Value {
         "last": report.last,
         "grants": report.grants,
         "grants_followed_until": report.lives_until,
-        "personal": { "there": report.personal, "erased": report.erased },
+        "personal": { "kept": report.personal, "erased": report.erased },
         "first_bad_index": report.first().and_then(|finding| finding.index),
         "found": report.found,
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
@@ -191,3 +195,6 @@ pub fn head_json(head: &Head) -> Value {
         "witnesses": head.witnessed.iter().map(witness).collect::<Vec<_>>(),
     })
 }
+
+#[cfg(test)]
+mod tests;
