@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 use tlog_tiles::{EMPTY_HASH, Hash, node_hash, record_hash};
 
 use crate::bundle::{self, BundleError};
@@ -184,7 +186,8 @@ impl Edge {
                     entries = texts.into_iter().take(kept).map(<[u8]>::to_vec).collect();
                 }
                 (Object::Personal(span), Some(bytes)) => {
-                    let texts = bundle::read(&bytes, span.width.into()).map_err(|error| malformed(object, error))?;
+                    // One that is no bundle is nobody's word: as if erased.
+                    let texts = bundle::read(&bytes, span.width.into()).unwrap_or_default();
                     personal = texts.into_iter().map(|text| (!text.is_empty()).then(|| text.to_vec())).collect();
                 }
                 (Object::Personal(_), None) => {}
@@ -203,10 +206,26 @@ impl Edge {
             }
         }
         let mut personal = personal.into_iter();
-        let leaf = |entry| Arc::new(Leaf { entry, personal: personal.next().flatten() });
+        let leaf = |entry: Vec<u8>| {
+            // Only what the entry commits to is carried on.
+            let personal = personal.next().flatten().filter(|text| commits(&entry, text));
+            Arc::new(Leaf { entry, personal })
+        };
         edge.leaves = entries.into_iter().map(leaf).collect();
         Ok(edge)
     }
+}
+
+/// What of an entry says which personal part is its own.
+#[derive(Deserialize)]
+struct Commitment<'a> {
+    #[serde(borrow, default)]
+    personal_sha256: Option<&'a str>,
+}
+
+fn commits(entry: &[u8], personal: &[u8]) -> bool {
+    let committed = serde_json::from_slice::<Commitment<'_>>(entry).ok().and_then(|entry| entry.personal_sha256);
+    committed.is_some_and(|sha256| sha256 == hex::encode(Sha256::digest(personal)))
 }
 
 fn malformed(object: Object, because: impl ToString) -> EdgeError {
@@ -284,7 +303,9 @@ mod tests {
 
     fn leaf(index: u64) -> Arc<Leaf> {
         let personal = index.is_multiple_of(3).then(|| format!("personal {index}").into_bytes());
-        Arc::new(Leaf { entry: format!("entry {index}").into_bytes(), personal })
+        let sha256 = personal.as_ref().map(|text| hex::encode(Sha256::digest(text)));
+        let entry = serde_json::json!({ "index": index, "personal_sha256": sha256 });
+        Arc::new(Leaf { entry: entry.to_string().into_bytes(), personal })
     }
 
     fn reference(size: u64) -> Hash {
@@ -351,6 +372,8 @@ mod tests {
             };
             if object.is_personal() {
                 assert!(without.is_ok(), "what was erased is not needed");
+                let changed = Edge::restore(size, root, size, flipped).unwrap();
+                assert_ne!(changed, edge, "what nobody committed to is carried on");
             } else {
                 assert_eq!(without.unwrap_err(), EdgeError::Missing(object));
                 assert!(Edge::restore(size, root, size, flipped).is_err(), "{object} was flipped unseen");

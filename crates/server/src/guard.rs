@@ -3,6 +3,7 @@
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use halligan_engine::problem::ProblemKind;
@@ -34,13 +35,20 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
         return refused(&app, &mut parts, problem).await.into_response();
     }
     // What would be shown before the log was read may have ended long ago. The way
-    // round an archive that can't be read must not need that archive.
-    if !parts.uri.path().starts_with("/log/override")
+    // round an archive that can't be read must not need that archive, and whatever
+    // ends access is safe, however old the store is.
+    if !is_always_served(&parts)
         && let Err(problem) = app.broker().serving().await
     {
         return ApiProblem::from(problem).into_response();
     }
     next.run(Request::from_parts(parts, body)).await
+}
+
+fn is_always_served(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    let ends = ["/revoke", "/return", "/decline", "/withdraw"].iter().any(|end| path.ends_with(end));
+    path.starts_with("/log/override") || path == "/revocations" || (path.starts_with("/grants/") && ends)
 }
 
 /// Nothing is at this path.

@@ -43,7 +43,7 @@ fn unlike(QueuedEntry { position, sealed, leaf }: &QueuedEntry) -> Option<String
 }
 
 async fn write_import(connection: &mut AnyConnection, import: &Import, now: Timestamp) -> Result<(), Failure> {
-    let Import { after, last, entries, tail, grants, effects, head } = import;
+    let Import { after, last, known, entries, tail, grants, effects, head } = import;
     // In the order of their keys, and before the head, as every commit does.
     let mut grants: Vec<_> = grants.iter().collect();
     grants.sort_by_key(|grant| grant.request.id);
@@ -56,6 +56,12 @@ async fn write_import(connection: &mut AnyConnection, import: &Import, now: Time
     let row = query.fetch_one(&mut *connection).await?;
     let found: u64 = Fields::numbered("entries_head", "position", &row)?.count("position")?;
     if found != *last {
+        return Err(StoreError::Conflict.into());
+    }
+    // Two that import at once would each take the other's entries for the store's own.
+    if let Some(known) = known
+        && log::known(connection).await? != *known
+    {
         return Err(StoreError::Conflict.into());
     }
     personal::back_to(connection, *after).await?;

@@ -96,6 +96,12 @@ async fn advance(connection: &mut AnyConnection, head: Head) -> Result<(), Failu
     if forked || head.size > last { Err(StoreError::Conflict.into()) } else { Ok(()) }
 }
 
+/// The tree that is known to be durable, and no other until this transaction ends.
+pub async fn known(connection: &mut AnyConnection) -> Result<Head, Failure> {
+    let query = sqlx::query("UPDATE log_head SET size = size RETURNING size, root");
+    Ok(decode_head(&query.fetch_one(connection).await?)?)
+}
+
 /// Whatever was there before: an import knows better.
 pub async fn replace_head(connection: &mut AnyConnection, head: Head) -> Result<(), Failure> {
     let query = sqlx::query("UPDATE log_head SET size = $1, root = $2");

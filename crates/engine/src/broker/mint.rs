@@ -50,11 +50,12 @@ impl Broker {
 
     async fn mint_found(&self, caller: &Caller, grant: &Grant, console: bool) -> Result<Minted, Problem> {
         self.conditions_hold(caller, grant).await?;
+        let epoch = self.publisher.epoch();
         let Taken { grant, committed, with: warrant } = self.intend(caller, grant, console).await?;
         // No credentials leave before the record of them is durable. Each mint
         // appends an entry, so there is always a position to wait for.
         let position = committed.position.unwrap_or(u64::MAX);
-        let (durable, minted) = tokio::join!(self.durable(caller, position), self.ports.minter.mint(&warrant),);
+        let (durable, minted) = tokio::join!(self.durable(caller, position, epoch), self.ports.minter.mint(&warrant));
         let credentials = self.outcome(caller, &grant, &warrant, minted).await?;
         if let Err(because) = durable {
             self.discard(caller, &grant, &warrant, &credentials, "the record was not durable").await;
@@ -80,10 +81,10 @@ impl Broker {
 
     /// Waits until the record is durable: in enough archives or, where somebody has
     /// granted that for a while, in another place.
-    async fn durable(&self, caller: &Caller, position: u64) -> Result<(), String> {
+    async fn durable(&self, caller: &Caller, position: u64, epoch: u64) -> Result<(), String> {
         let within = self.settings.log_wait;
         self.publisher.wake_followers();
-        let mut archived = std::pin::pin!(self.publisher.make_durable(position, within));
+        let mut archived = std::pin::pin!(self.publisher.make_durable(position, epoch, within));
         let mut instead = std::pin::pin!(self.overrides.confirmed(caller, position, self.ports.clock.now(), within));
         let mut refused = None;
         loop {
@@ -92,9 +93,12 @@ impl Broker {
                 outcome = &mut archived => match (outcome, refused) {
                     (Ok(()), _) => return Ok(()),
                     (Err(because), Some(_)) => return Err(because),
+                    (Err(because), None) if self.publisher.is_forked() => return Err(because),
                     (Err(because), None) => return instead.await.map_err(|_| because),
                 },
                 outcome = &mut instead, if refused.is_none() => match outcome {
+                    // Of two logs nobody knows which is right: there is no way round that.
+                    Ok(()) if self.publisher.is_forked() => refused = Some("the log has gone two ways".to_owned()),
                     Ok(()) => return Ok(()),
                     Err(because) => refused = Some(because),
                 },

@@ -21,6 +21,7 @@ pub struct FakeArchive {
     name: String,
     inner: Mutex<Inner>,
     held: watch::Sender<bool>,
+    refuses_checkpoints: watch::Sender<bool>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -44,7 +45,12 @@ impl FakeArchive {
     /// An empty archive of this name.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), inner: Mutex::default(), held: watch::Sender::new(false) }
+        Self {
+            name: name.to_owned(),
+            inner: Mutex::default(),
+            held: watch::Sender::new(false),
+            refuses_checkpoints: watch::Sender::new(false),
+        }
     }
 
     /// Makes every call fail, or none any more.
@@ -55,6 +61,11 @@ impl FakeArchive {
     /// Makes every put wait until it is let go.
     pub fn hold(&self, held: bool) {
         self.held.send_replace(held);
+    }
+
+    /// Takes everything but checkpoints, or these again.
+    pub fn refuse_checkpoints(&self, refuse: bool) {
+        self.refuses_checkpoints.send_replace(refuse);
     }
 
     /// Makes the `nth` put from now fail; the next one is 0.
@@ -184,6 +195,9 @@ impl Archive for FakeArchive {
     }
 
     async fn put_checkpoint(&self, note: &[u8]) -> Result<(), ArchiveError> {
+        if *self.refuses_checkpoints.borrow() {
+            return Err(ArchiveError::Refused("told to refuse".to_owned()));
+        }
         self.put(Object::Checkpoint, note).await
     }
 

@@ -81,6 +81,9 @@ pub struct Import {
     /// The position of the store's last entry when this was decided on: if there
     /// are more by then, it is a [`StoreError::Conflict`].
     pub last: u64,
+    /// The tree that the store knew to be durable then: if it knows another by then, it
+    /// is a [`StoreError::Conflict`], since somebody else imports. None: whatever it knows.
+    pub known: Option<Head>,
     /// The log's entries, from position `after` + 1 on, byte by byte.
     pub entries: Vec<QueuedEntry>,
     /// The store's own entries that the log doesn't have: they get the positions

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::sync::Read;
 use super::{Inner, PAGE, PublishError};
 use crate::life::{Lives, concerned};
-use crate::ports::{Archive, Head, Import, QueuedEntry, StoreError};
+use crate::ports::{Archive, ArchiveError, Head, Import, QueuedEntry, StoreError};
 
 const BUNDLE: u64 = 256;
 /// Workers may write to the store meanwhile: so many times it is begun again.
@@ -50,19 +50,8 @@ impl Inner {
         head: Head,
         forked: bool,
     ) -> Result<Imported, PublishError> {
+        let archive = read.place.archive.as_ref();
         let whole = Head { size: read.size(), root: read.standing.edge.root() };
-        self.import_until(read.place.archive.as_ref(), at_head, head, whole, forked).await
-    }
-
-    /// As [`Inner::import`], up to the tree `whole`, whether or not it was signed.
-    pub(super) async fn import_until(
-        &self,
-        archive: &dyn Archive,
-        at_head: Edge,
-        head: Head,
-        whole: Head,
-        forked: bool,
-    ) -> Result<Imported, PublishError> {
         let missing = Missing::find(archive, at_head.clone(), whole).await?;
         tracing::warn!(
             alarm = "log.imported",
@@ -94,9 +83,11 @@ impl Inner {
     /// In pages: what a crash cuts short is gone on with from where it came to.
     async fn import_all(&self, missing: &Missing<'_>, at_head: Edge, head: Head) -> Result<(u64, u64), PublishError> {
         let Head { size: mut after, .. } = head;
+        let mut known = self.log.head().await?;
         let mut edge = at_head;
         let mut lives = self.lives_until(missing, after).await?;
         loop {
+            self.renew().await?;
             let page = missing.page(after).await?;
             edge = edge.grow(page.iter().map(|entry| Arc::clone(&entry.leaf))).map_err(unreadable)?.edge;
             let mut about = BTreeSet::new();
@@ -113,8 +104,9 @@ impl Inner {
             let (count, renumbered) = (u64::try_from(page.len()).unwrap_or(0), u64::try_from(tail.len()).unwrap_or(0));
             let head = Head { size: edge.size(), root: edge.root() };
             let effects = effects.into_iter().collect();
-            let import = Import { after, last, entries: page, tail, grants, effects, head };
+            let import = Import { after, last, known: Some(known), entries: page, tail, grants, effects, head };
             self.restore.import(import, self.clock.now()).await?;
+            known = head;
             after = after.saturating_add(count);
             if after >= missing.size {
                 return Ok((renumbered, set_aside));
@@ -216,7 +208,11 @@ impl<'a> Missing<'a> {
         let span = Span { n, width };
         let entries = self.texts(Object::Entries(span), width).await?;
         let entries = entries.ok_or_else(|| self.missing(Object::Entries(span)))?;
-        let personal = self.texts(Object::Personal(span), width).await?.unwrap_or_default();
+        // One that is no bundle is nobody's word: as if erased.
+        let personal = match self.texts(Object::Personal(span), width).await {
+            Err(PublishError::Unreadable(_)) => Vec::new(),
+            texts => texts?.unwrap_or_default(),
+        };
         let mut personal = personal.into_iter().map(Some).chain(std::iter::repeat(None));
         let mut page = Vec::with_capacity(entries.len());
         for (index, entry) in (n.saturating_mul(BUNDLE)..).zip(entries) {
@@ -229,8 +225,15 @@ impl<'a> Missing<'a> {
     }
 
     async fn texts(&self, object: Object, width: u16) -> Result<Option<Vec<Vec<u8>>>, PublishError> {
-        let stored =
-            self.archive.read(object).await.map_err(|error| unreadable(format!("{}: {error}", self.archive.name())))?;
+        let failed = |error: ArchiveError| {
+            let because = format!("{}: {error}", self.archive.name());
+            match error {
+                // Not now is not never: what is there stays there.
+                ArchiveError::Unavailable(_) => PublishError::Unconfirmed { confirmed: 0, needed: 1, because },
+                ArchiveError::Refused(_) | ArchiveError::Taken { .. } => PublishError::Unreadable(because),
+            }
+        };
+        let stored = self.archive.read(object).await.map_err(failed)?;
         let Some(stored) = stored else { return Ok(None) };
         let texts = bundle::read(&stored.bytes, width.into())
             .map_err(|error| unreadable(format!("{}: `{object}`: {error}", self.archive.name())))?;

@@ -151,6 +151,7 @@ struct Inner {
     followers: std::sync::Mutex<Vec<Arc<Notify>>>,
     failure: watch::Sender<Option<String>>,
     synced: watch::Sender<bool>,
+    epoch: watch::Sender<u64>,
     doubt: watch::Sender<Doubt>,
 }
 
@@ -195,6 +196,7 @@ impl Publisher {
             followers: std::sync::Mutex::default(),
             failure: watch::Sender::new(None),
             synced: watch::Sender::new(false),
+            epoch: watch::Sender::new(0),
             doubt: watch::Sender::default(),
         }))
     }
@@ -212,9 +214,12 @@ impl Publisher {
 
     /// Publishes until `position` is durable.
     ///
+    /// `epoch` is the one ([`Publisher::epoch`]) that the entry was committed in: after
+    /// it, what stands at the position may be another entry.
+    ///
     /// # Errors
     /// A text for people: why it is not.
-    pub async fn make_durable(&self, position: u64, within: SignedDuration) -> Result<(), String> {
+    pub async fn make_durable(&self, position: u64, epoch: u64, within: SignedDuration) -> Result<(), String> {
         let deadline = tokio::time::Instant::now() + within.unsigned_abs();
         let mut last = "the archives did not confirm in time".to_owned();
         let mut durable = self.0.durable.subscribe();
@@ -228,16 +233,37 @@ impl Publisher {
                 }
             };
             match tokio::time::timeout_at(deadline, publishing).await {
-                Ok(Ok(durable)) if durable >= position => return Ok(()),
+                // What this process remembers is a hint: a store may have stepped back under it.
+                Ok(Ok(durable)) if durable >= position => match self.0.stands(position, epoch).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => self.0.distrust(),
+                    Err(error) => last = error.to_string(),
+                },
                 Ok(Ok(_) | Err(PublishError::Elsewhere)) => {}
                 Ok(Err(error)) if error.is_final() => return Err(error.to_string()),
                 Ok(Err(error)) => last = error.to_string(),
                 Err(_) => return Err(last),
             }
+            if self.epoch() != epoch {
+                return Err("the store was older than the log, and has learnt what it lacked: ask again".to_owned());
+            }
             if tokio::time::timeout_at(deadline, tokio::time::sleep(LOOK_AGAIN)).await.is_err() {
                 return Err(last);
             }
         }
+    }
+
+    /// Counts the times that the store was brought up to date with the log: entries
+    /// that waited then have other positions since.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        *self.0.epoch.borrow()
+    }
+
+    /// Whether the log has gone two ways: then there is no way round either.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.0.doubt.borrow().forked.is_some()
     }
 
     /// What the last attempt failed with, if it failed.
@@ -317,6 +343,7 @@ impl Inner {
             Err(error) => {
                 let text = error.to_string();
                 if error.is_final() {
+                    self.doubt.send_modify(|doubt| doubt.forked = Some(text.clone()));
                     tracing::error!(alarm = "log.fork", error = %text, "entries can't be made durable until somebody looks");
                 } else {
                     tracing::error!(error = %text, "entries can't be made durable");
@@ -325,6 +352,35 @@ impl Inner {
             }
         }
         outcome
+    }
+
+    /// Whether the store knows everything up to `position` to be durable, and nothing
+    /// has moved since `epoch`.
+    async fn stands(&self, position: u64, epoch: u64) -> Result<bool, StoreError> {
+        Ok(self.log.head().await?.size >= position && *self.epoch.borrow() == epoch)
+    }
+
+    /// What was remembered about the store is not so: it is compared with the log anew.
+    fn distrust(&self) {
+        self.durable.send_replace(0);
+        self.doubt.send_modify(|doubt| doubt.ahead = true);
+    }
+
+    /// The store is about to change under everybody: nobody is served, and nothing is
+    /// durable, until that is done.
+    fn step_back(&self) {
+        self.synced.send_replace(false);
+        self.durable.send_replace(0);
+        self.epoch.send_modify(|epoch| *epoch = epoch.saturating_add(1));
+    }
+
+    /// Goes on holding the lease, or stops: another may have taken it.
+    async fn renew(&self) -> Result<(), PublishError> {
+        let (replica, now) = (&self.settings.replica, self.clock.now());
+        match self.leases.acquire(LEASE_NAME, replica, now, LEASE).await? {
+            Some(_) => Ok(()),
+            None => Err(PublishError::Elsewhere),
+        }
     }
 
     fn confirm(&self, position: u64) {

@@ -13,6 +13,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, watch};
 use super::PAGE;
 use crate::ports::{Archive, ArchiveError, Head, LogStore, QueuedEntry, StoreError, Tampering};
 
+/// More successors of one tree than people give up: whoever may put could name them for ever.
+const ATTEMPTS_MAX: u16 = 64;
 /// So many objects are put side by side.
 const AT_ONCE: usize = 16;
 
@@ -252,7 +254,7 @@ impl Place {
     /// a person has given up those before.
     pub(super) async fn claimed(&self, size: u64) -> Result<Option<(u16, Successor)>, PlaceError> {
         let mut claimed = None;
-        for attempt in 0.. {
+        for attempt in 0..ATTEMPTS_MAX {
             let object = Object::Successor { size, attempt };
             let Some(stored) = self.archive.read(object).await? else { break };
             let unreadable = || PlaceError::Unreadable(format!("`{object}` is no successor"));

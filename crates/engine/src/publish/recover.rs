@@ -3,10 +3,13 @@
 
 use std::sync::Arc;
 
+use halligan_core::actor::Actor;
+use halligan_core::entry::Subject;
+use halligan_core::event::{Event, Recorded};
 use halligan_log::{Edge, Object, Successor};
 
 use super::import::Missing;
-use super::place::{Place, PlaceError};
+use super::place::PlaceError;
 use super::sync::Read;
 use super::{Inner, PAGE, PublishError, Publisher};
 use crate::ports::{Head, QueuedEntry};
@@ -82,7 +85,8 @@ impl Publisher {
                         (false, _) if common.size() >= durable => Relation::Ahead,
                         (false, _) => Relation::Forked { from: common.size() },
                     };
-                    (read.size(), relation, inner.unfinished(&read).await?.map(|follower| follower.size))
+                    let unfinished = inner.unfinished(&read).await?.map(|(_, follower)| follower.size);
+                    (read.size(), relation, unfinished)
                 }
             };
             archives.push(Beside { archive, size, relation, unfinished });
@@ -112,18 +116,11 @@ impl Inner {
         let Some(lease) = lease else { return Err(PublishError::Elsewhere) };
         let outcome = async {
             let read = self.trusted(trusted).await?;
-            let mut imported_from = self.follow(&read).await?;
-            // Entries that were staged in it and never signed count as well, if all of them are there.
-            if let Some(follower) = self.unfinished(&read).await? {
-                let (common, head) = self.common(&read).await?;
-                match self.import_staged(&read, common, head, follower).await {
-                    Ok(()) => imported_from = imported_from.or(Some(read.size())),
-                    Err(PublishError::Unreadable(because)) => {
-                        tracing::warn!(because, "what another publisher began can't be finished: it is given up");
-                        self.give_up(&read.place, read.size(), read.standing.edge.clone()).await?;
-                    }
-                    Err(error) => return Err(error),
-                }
+            let imported_from = self.follow(&read).await?;
+            // Nothing left on the strength of what was never signed, and whoever may put could have
+            // put it: it is given up, by name, never taken in.
+            if let Some((_, follower)) = self.unfinished(&read).await? {
+                self.give_up(&read, follower).await?;
             }
             self.doubt.send_replace(super::Doubt::default());
             turn.trunk = None;
@@ -176,42 +173,41 @@ impl Inner {
     }
 
     /// What somebody began to publish behind the archive's checkpoint, if the store doesn't have it.
-    async fn unfinished(&self, read: &Read) -> Result<Option<Successor>, PublishError> {
+    async fn unfinished(&self, read: &Read) -> Result<Option<(u16, Successor)>, PublishError> {
         let archive = read.place.archive.as_ref();
         let unreadable = |error: PlaceError| PublishError::Unreadable(format!("{}: {error}", archive.name()));
-        let Some((_, follower)) = read.place.claimed(read.size()).await.map_err(unreadable)? else { return Ok(None) };
+        let Some((attempt, follower)) = read.place.claimed(read.size()).await.map_err(unreadable)? else {
+            return Ok(None);
+        };
         let wanted = follower.size.saturating_sub(read.size());
         let own = self.log.entries(read.size().saturating_add(1), u32::try_from(wanted).unwrap_or(PAGE)).await?;
         let grown = read.standing.edge.grow(own.into_iter().map(|entry| entry.leaf));
         let ours = grown.is_ok_and(|grown| (grown.edge.size(), grown.edge.root()) == (follower.size, follower.root));
-        Ok((!ours).then_some(follower))
+        Ok((!ours).then_some((attempt, follower)))
     }
 
-    async fn import_staged(
-        &self,
-        read: &Read,
-        common: Edge,
-        head: Head,
-        follower: Successor,
-    ) -> Result<(), PublishError> {
-        let whole = Head { size: follower.size, root: follower.root };
-        let imported = self.import_until(read.place.archive.as_ref(), common, head, whole, true).await?;
-        self.tell_imported(imported).await;
-        Ok(())
-    }
-
-    /// Names another follower of the tree of `size`: what the store publishes next.
-    async fn give_up(&self, place: &Place, size: u64, edge: Edge) -> Result<(), PublishError> {
-        let archive = place.archive.as_ref();
+    /// Names another follower of the archive's tree: what the store publishes next.
+    async fn give_up(&self, read: &Read, abandoned: Successor) -> Result<(), PublishError> {
+        let (archive, size) = (read.place.archive.as_ref(), read.size());
         let unreadable = |error: PlaceError| PublishError::Unreadable(format!("{}: {error}", archive.name()));
-        let attempt =
-            place.claimed(size).await.map_err(unreadable)?.map_or(0, |(attempt, _)| attempt.saturating_add(1));
-        let own = self.log.entries(size.saturating_add(1), PAGE).await?;
-        let grown = edge.grow(own.into_iter().map(|entry| entry.leaf));
-        let grown = grown.map_err(|error| PublishError::Unreadable(error.to_string()))?.edge;
-        let follower = Successor { size: grown.size(), root: grown.root() };
-        let object = Object::Successor { size, attempt };
-        let put = archive.put_once(object, &follower.to_bytes()).await;
-        put.map_err(|error| unreadable(error.into()))
+        let attempt = read.place.claimed(size).await.map_err(unreadable)?;
+        let attempt = attempt.map_or(0, |(attempt, _)| attempt.saturating_add(1));
+        loop {
+            // An entry says what was given up; and ours must not be as many as those, since the
+            // partial bundle of that size may hold the others already.
+            let how = format!("given up: {} {}", abandoned.size, abandoned.root);
+            let key = Object::Successor { size, attempt: 0 }.to_string();
+            let event = Event::LogArchiveTouched { archive: archive.name().to_owned(), key, how };
+            self.recorder.record(Actor::SYSTEM, Subject::broker("log"), Recorded::plain(event)).await;
+            let own = self.log.entries(size.saturating_add(1), PAGE).await?;
+            let full = own.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX);
+            let grown = read.standing.edge.grow(own.into_iter().map(|entry| entry.leaf));
+            let grown = grown.map_err(|error| PublishError::Unreadable(error.to_string()))?.edge;
+            if grown.size() != abandoned.size || full {
+                let follower = Successor { size: grown.size(), root: grown.root() };
+                let put = archive.put_once(Object::Successor { size, attempt }, &follower.to_bytes()).await;
+                return put.map_err(|error| unreadable(error.into()));
+            }
+        }
     }
 }

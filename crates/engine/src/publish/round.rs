@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::health::Health;
 use super::place::{Order, Place, PlaceError};
+use super::signatory::signed_at;
 use super::{Doubt, Inner, PAGE, PublishError, Turn};
 use crate::ports::{Archive, Head, LogReader, QueuedEntry};
 
@@ -37,9 +38,8 @@ impl Inner {
             let grown = trunk.grow(leaves).map_err(|error| PublishError::Unreadable(error.to_string()))?.edge;
             self.round(turn, &grown, batch).await?;
             let head = Head { size: grown.size(), root: grown.root() };
-            // It is durable from here on; should the store have no time to note it, the archives tell.
-            self.confirm(head.size);
             self.log.advance(head).await?;
+            self.confirm(head.size);
             turn.trunk = Some(grown.clone());
             trunk = grown;
             if !more {
@@ -50,13 +50,18 @@ impl Inner {
 
     fn is_heartbeat_due(&self, turn: &Turn, trunk: &Edge) -> bool {
         let now = self.clock.now();
-        let old = |at: jiff::Timestamp| now.duration_since(at) >= self.settings.heartbeat;
+        let old = |at: jiff::Timestamp| now.duration_since(at).abs() >= self.settings.heartbeat;
         let lagging = || self.places.iter().any(|place| place.size().is_none_or(|size| size < trunk.size()));
         turn.signed.as_ref().is_none_or(|(_, at)| old(*at)) || lagging()
     }
 
     /// Has the archives hold the tree of `edge`, signed.
-    async fn round(&self, turn: &mut Turn, edge: &Edge, batch: Vec<QueuedEntry>) -> Result<(), PublishError> {
+    pub(super) async fn round(
+        &self,
+        turn: &mut Turn,
+        edge: &Edge,
+        batch: Vec<QueuedEntry>,
+    ) -> Result<(), PublishError> {
         let to = Head { size: edge.size(), root: edge.root() };
         let (sign, signed) = watch::channel(None);
         let (staged, mut staging) = mpsc::unbounded_channel();
@@ -90,7 +95,8 @@ impl Inner {
                 None => return Err(self.unconfirmed(outcome, working, sign, to).await),
             }
         }
-        turn.signed = Some((checkpoint, self.clock.now()));
+        let own = std::slice::from_ref(self.signatory.key());
+        turn.signed = signed_at(&checkpoint, own).map(|at| (checkpoint, at));
         metrics::counter!("halligan_log_checkpoints_total").increment(1);
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("halligan_log_signed_timestamp_seconds").set(self.clock.now().as_second() as f64);

@@ -47,9 +47,35 @@ impl Inner {
             Some(trunk) => trunk,
             None => self.sync(turn, head).await?,
         };
+        if self.is_unconfirmed(&trunk) {
+            // Fewer archives than must confirm hold it: signed or not, nothing counts before they do.
+            self.round(turn, &trunk, Vec::new()).await?;
+        }
+        let head = self.log.head().await?;
+        if head.size < trunk.size() {
+            self.log.advance(Head { size: trunk.size(), root: trunk.root() }).await?;
+        }
         self.confirm(trunk.size());
         self.synced.send_if_modified(|synced| !std::mem::replace(synced, true));
         Ok(trunk)
+    }
+
+    /// Whether fewer archives than must confirm are known to hold the tree.
+    fn is_unconfirmed(&self, trunk: &Edge) -> bool {
+        let holding = self.places.iter().filter(|place| place.size().is_none_or(|size| size >= trunk.size()));
+        holding.count() < self.settings.confirmations
+    }
+
+    /// Whether what was read tells that the store is not older than the log: any
+    /// archive that wasn't reached may have been the one that confirmed the rest. One
+    /// that was signed in just now was in step then.
+    fn tells_enough(&self, read: &[Read]) -> bool {
+        let fresh = |read: &Read| {
+            let signed = read.standing.checkpoint.as_ref().and_then(|signed| signed_at(signed, &self.keys));
+            signed.is_some_and(|at| self.clock.now().duration_since(at) < self.settings.heartbeat * 2)
+        };
+        let unread = self.places.len().saturating_sub(read.len());
+        unread < self.settings.confirmations || read.iter().any(fresh)
     }
 
     /// Grows `edge` to `head` by the store's entries; none if they make another tree.
@@ -93,9 +119,9 @@ impl Inner {
             if self.log.last().await? >= whole.size
                 && let Some(edge) = self.grown_from_store(at_head.clone(), whole).await?
             {
-                self.log.advance(whole).await?;
                 return Ok(edge);
             }
+            self.step_back();
             let imported = self.import(best, at_head, head, false).await?;
             self.tell_imported(imported).await;
         }
@@ -124,6 +150,13 @@ impl Inner {
         let (confirmed, needed) = (read.len(), self.settings.confirmations);
         if confirmed < needed {
             return Err(PublishError::Unconfirmed { confirmed, needed, because: failures.join("; ") });
+        }
+        if !*self.synced.borrow() && !self.tells_enough(&read) {
+            let because = format!(
+                "{}; and the others were not in step just now, so nobody knows whether the store is older than the log",
+                failures.join("; ")
+            );
+            return Err(PublishError::Unconfirmed { confirmed, needed, because });
         }
         Ok(read)
     }

@@ -412,3 +412,80 @@ async fn what_was_touched_is_an_entry() {
     assert!(types(&world.store.entries()).contains(&"log.archive_touched".to_owned()));
     assert_published(&world, "touched").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_archive_is_not_two_whatever_the_other_refuses() {
+    let mut world = two_archives();
+    world.confirmations = 2;
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    minted(&running.broker, &grant).await;
+    running.settle().await.unwrap();
+    let durable = world.store.head().await.unwrap().size;
+    world.more_archives[0].refuse_checkpoints(true);
+    for _ in 0..2 {
+        refused(&world, mint(&running.broker, &grant).await, ProblemKind::LogNotDurable);
+    }
+    assert_eq!(world.store.head().await.unwrap().size, durable, "one signed checkpoint counted for two");
+    drop(running);
+    let running = world.start();
+    refused(&world, mint(&running.broker, &grant).await, ProblemKind::LogNotDurable);
+    world.more_archives[0].refuse_checkpoints(false);
+    minted(&running.broker, &grant).await;
+    running.settle().await.unwrap();
+    assert_published(&world, "both again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_steps_back_under_a_running_broker_lets_nothing_out_unrecorded() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    running.settle().await.unwrap();
+    let before = world.store.backup();
+    for _ in 0..3 {
+        minted(&running.broker, &grant).await;
+    }
+    running.broker.revoke(&caller("carol"), &id(&grant), "stop").await.unwrap();
+    running.settle().await.unwrap();
+    let size = world.archive.size();
+    // The database fails over to a replica that lost the last commits.
+    world.store.step_back(&before);
+    assert!(mint(&running.broker, &grant).await.is_err(), "a grant that had ended gave credentials");
+    running.settle().await.unwrap();
+    assert_eq!(now(&world, &grant).await.phase(), Phase::Revoked);
+    assert!(world.archive.size() > size);
+    assert_published(&world, "stepped back").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_archive_that_lags_does_not_vouch_for_a_restored_store() {
+    let world = two_archives();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    running.settle().await.unwrap();
+    let backup = Arc::new(world.store.backup());
+    world.more_archives[0].set_down(true);
+    running.broker.revoke(&caller("carol"), &id(&grant), "stop").await.unwrap();
+    running.settle().await.unwrap();
+    drop(running);
+    // An hour later only the one that lags can be read.
+    advance(&world, 3_600);
+    world.archive.set_down(true);
+    world.more_archives[0].set_down(false);
+    let restored = FakeWorld { store: backup, ..world.clone() };
+    let running = restored.start();
+    let error = publish(&running).await.unwrap_err().to_string();
+    assert!(error.contains("older than the log"), "{error}");
+    assert!(!running.broker.publisher().is_synced());
+    world.archive.set_down(false);
+    publish(&running).await.unwrap();
+    assert_eq!(now(&restored, &grant).await.phase(), Phase::Revoked);
+    // A broker that restarts while one Region is down goes on: the other was in step just now.
+    running.settle().await.unwrap();
+    drop(running);
+    world.archive.set_down(true);
+    let running = restored.start();
+    publish(&running).await.unwrap();
+    assert!(running.broker.publisher().is_synced());
+}

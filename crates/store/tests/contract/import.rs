@@ -40,6 +40,7 @@ pub fn import_of(log: &[QueuedEntry], after: u64, own: &[QueuedEntry]) -> Import
     Import {
         after,
         last: own.len() as u64,
+        known: None,
         entries: behind(log),
         tail: tail.collect(),
         grants: vec![],

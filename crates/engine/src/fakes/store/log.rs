@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{FakeStore, Inner};
 use crate::ports::{
-    Committed, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry, StoreError,
-    Version, Versioned,
+    Committed, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry, StoreError, Version,
+    Versioned,
 };
 
 impl Inner {
@@ -47,9 +47,10 @@ impl Inner {
         if let Some(flaw) = import.flaw() {
             return Err(StoreError::Unavailable(format!("nothing was imported: {flaw}")));
         }
-        let Import { after, last, entries, tail, grants, effects, head } = import;
+        let Import { after, last, known, entries, tail, grants, effects, head } = import;
         let kept = usize::try_from(after).unwrap_or(usize::MAX);
-        if last != self.last() || !self.is_new(kept, &entries, &tail) {
+        let moved = known.is_some_and(|known| known != self.head());
+        if moved || last != self.last() || !self.is_new(kept, &entries, &tail) {
             return Err(StoreError::Conflict);
         }
         // Everything is checked: from here on nothing fails.

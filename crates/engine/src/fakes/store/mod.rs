@@ -88,6 +88,12 @@ impl FakeStore {
         Self { inner: Mutex::new(self.inner().clone()) }
     }
 
+    /// Steps back to `backup` under whoever uses it, as a database does whose replica takes over.
+    pub fn step_back(&self, backup: &Self) {
+        let was = backup.inner().clone();
+        *self.inner() = was;
+    }
+
     /// How many writes were tried.
     #[must_use]
     pub fn writes(&self) -> u64 {
