@@ -124,23 +124,23 @@ impl Visitor {
         seen("DeleteObject", self.s3().delete_object().bucket(bucket).key(key).send().await)
     }
 
-    /// How many events a log group holds.
+    /// The messages of a log group's events.
     ///
     /// # Errors
     /// What was answered instead.
-    pub async fn count_events(&self, log_group: &str) -> Result<usize, Seen> {
+    pub async fn events(&self, log_group: &str) -> Result<Vec<String>, Seen> {
         let logs = aws_sdk_cloudwatchlogs::Client::new(&self.sdk);
-        let (mut count, mut next) = (0, None);
+        let (mut messages, mut next) = (Vec::new(), None);
         loop {
             let asked = logs.filter_log_events().log_group_name(log_group).set_next_token(next).send().await;
             let page = match asked {
                 Ok(page) => page,
                 Err(error) => return Err(seen::<(), _>("FilterLogEvents", Err(error))),
             };
-            count += page.events().len();
+            messages.extend(page.events.unwrap_or_default().into_iter().filter_map(|event| event.message));
             next = page.next_token;
             if next.is_none() {
-                return Ok(count);
+                return Ok(messages);
             }
         }
     }
