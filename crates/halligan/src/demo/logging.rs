@@ -118,11 +118,6 @@ impl Archive {
         Ok(Self { reader: aws.log_reader(&DEPLOYMENT.parse()?, settings_of_reader) })
     }
 
-    /// What it reads with.
-    pub const fn reader(&self) -> &S3Reader {
-        &self.reader
-    }
-
     /// The newest checkpoint.
     pub async fn head(&self) -> anyhow::Result<Head> {
         head(&self.bytes(Object::Checkpoint).await?.context("the archive has no checkpoint")?)

@@ -121,7 +121,12 @@ impl Narrator {
     pub fn invite(&self, world: &World) {
         let directory = world.directory().display().to_string();
         self.chapter("Halligan is up");
-        self.line(&invitation(world.broker.url(), &directory));
+        self.line(&invitation(
+            world.broker.url(),
+            &directory,
+            &world.accounts.archive,
+            &world.accounts.personal_archive,
+        ));
         self.caveat();
         self.line(&format!("\nCtrl-C ends everything and removes {directory}."));
     }
@@ -131,7 +136,7 @@ impl Narrator {
     }
 }
 
-fn invitation(url: &str, directory: &str) -> String {
+fn invitation(url: &str, directory: &str, archive: &str, personal: &str) -> String {
     format!(
         r#"  {url}/docs describes its API.
 
@@ -159,6 +164,11 @@ Paste into another terminal, piece by piece:
   halligan --profile carol revoke $GRANT --reason "that will do"
   halligan --profile carol show $GRANT
 
+  # Whoever may read the logging account verifies the log there: every entry
+  # and signature, without the broker.
+  AWS_PROFILE=auditor halligan log verify --bucket {archive} \
+    --personal-bucket {personal} --key "$LOG_KEY" --witness "$WITNESS_KEY"
+
 Try to break it: acknowledge your own request, also as alice-phone; ask for
 {CLOSED_INCIDENT}; ask for three hours; add --emergency and let a minute pass."#
     )
@@ -172,15 +182,21 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
+    use crate::demo::logging::Keys;
 
     #[test]
     fn what_is_to_be_pasted_is_made_of_commands_and_fits_a_terminal() {
-        let text = invitation("http://127.0.0.1:12345", "/tmp/halligan-demo-Ab12Cd");
+        let text =
+            invitation("http://127.0.0.1:12345", "/tmp/halligan-demo-Ab12Cd", "halligan-archive", "halligan-personal");
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
+        let directory = tempfile::tempdir().unwrap();
+        let keys = Keys::make(directory.path()).unwrap();
+        let is_command = |line: &str| line.contains("halligan --") || line.contains("halligan log");
         let mut seen = 0;
-        for line in text.replace("\\\n", " ").lines().filter(|line| line.contains("halligan --")) {
-            let begin = line.find("halligan --").unwrap();
+        for line in text.replace("\\\n", " ").lines().filter(|line| is_command(line)) {
+            let begin = line.find("halligan ").unwrap();
             let command = line.split_at(begin).1.split('|').next().unwrap().replace("$GRANT", "02z5IjAP8ychUMTu3yGwJV");
+            let command = command.replace("$LOG_KEY", &keys.log).replace("$WITNESS_KEY", &keys.witness);
             let mut words = vec![String::new()];
             for (n, part) in command.split('"').enumerate() {
                 match n % 2 {
@@ -193,6 +209,6 @@ mod tests {
             }
             seen += 1;
         }
-        assert_eq!(seen, 6);
+        assert_eq!(seen, 7);
     }
 }

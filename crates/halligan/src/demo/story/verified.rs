@@ -2,6 +2,7 @@
 //! tries to change it: a byte in a copy, and what is in the logging account, as
 //! those who administer that.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -10,16 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use halligan_aws::provision::LOGGING_ACCOUNT_ID;
 use halligan_aws::{Seen, Visitor};
-use halligan_connect::directory_archive::DirectoryLog;
-use halligan_engine::audit::{Terms, verify};
-use halligan_log::verify::Trust;
 use jiff::SignedDuration;
 use serde::Serialize;
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::scene::Scene;
 use crate::demo::files::DEPLOYMENT;
-use crate::demo::logging::{Archive, Head, place_of, texts};
+use crate::demo::logging::{Entry, Head, place_of, texts};
 use crate::demo::observe::now;
 use crate::demo::world::{World, made};
 
@@ -35,9 +34,9 @@ pub struct Verified {
     /// How many entries the newest checkpoint covers, and their root.
     pub size: u64,
     pub root: String,
-    /// What CloudWatch Logs and the SIEM's file have of them.
-    pub in_cloudwatch: u64,
-    pub in_ocsf_file: u64,
+    /// The ids of entries that CloudWatch Logs and the SIEM's file lack. They follow the archive and prove nothing.
+    pub not_in_cloudwatch: Vec<String>,
+    pub not_in_ocsf_file: Vec<String>,
     /// What `halligan log verify` says of the bucket, with the keys of the log and its witness.
     pub by_halligan: Told,
     /// What docs/read-log.py says of a copy.
@@ -51,13 +50,6 @@ pub struct Verified {
     /// Whether it could be hidden, and what `halligan log verify` said then.
     pub hidden: bool,
     pub hidden_by_halligan: Told,
-}
-
-/// Where a log is.
-#[derive(Clone, Copy)]
-enum Place<'a> {
-    Bucket,
-    Copy(&'a Path),
 }
 
 /// What a program said of a log.
@@ -96,11 +88,11 @@ impl Verified {
 
     /// Whether every entry is where people look first, too.
     pub fn followed(&self) -> bool {
-        self.in_cloudwatch == self.size && self.in_ocsf_file == self.size
+        self.not_in_cloudwatch.is_empty() && self.not_in_ocsf_file.is_empty()
     }
 
     pub fn held(&self) -> bool {
-        self.agree() && self.change_seen() && self.deletion_refused && self.hiding_seen() && self.followed()
+        self.agree() && self.change_seen() && self.deletion_refused && self.hiding_seen()
     }
 }
 
@@ -112,16 +104,18 @@ pub async fn play(scene: &Scene<'_>) -> anyhow::Result<Verified> {
     let copy = made(world.directory(), "copy")?;
     let Head { size, root } = world.archive.copy(&copy).await?;
     (seen.size, seen.root) = (size, root);
-    seen.by_halligan = by_halligan(world, Place::Bucket).await?;
+    seen.by_halligan = by_halligan(world, &in_bucket(world)).await?;
     narrator.seen(seen.by_halligan.sound, "halligan log verify, with two public keys", &entries(&seen.by_halligan));
     seen.by_script = by_script(world, &copy).await?;
     narrator.seen(seen.by_script.sound, "a page of Python, on a copy of the bucket", &entries(&seen.by_script));
     narrator.seen(seen.agree(), "the root that both make", seen.root.get(..12).unwrap_or(&seen.root));
-    let said = format!("{} and {}", seen.in_cloudwatch, seen.in_ocsf_file);
-    narrator.seen(seen.followed(), "entries in CloudWatch Logs, and in OCSF for a SIEM", &said);
+    let said = format!("{} and {} missing", seen.not_in_cloudwatch.len(), seen.not_in_ocsf_file.len());
+    let said = if seen.followed() { "none missing" } else { &said };
+    narrator.seen(seen.followed(), "entries in CloudWatch Logs, and in OCSF for a SIEM", said);
 
     seen.changed_index = change(&copy, size)?;
-    seen.changed_by_halligan = by_halligan(world, Place::Copy(&copy)).await?;
+    let path = copy.display().to_string();
+    seen.changed_by_halligan = by_halligan(world, &["--dir", &path]).await?;
     seen.changed_by_script = by_script(world, &copy).await?;
     let said = |told: &Told| told.first_bad_index.map_or("nowhere".to_owned(), |index| index.to_string());
     let said = format!("at {} and {}", said(&seen.changed_by_halligan), said(&seen.changed_by_script));
@@ -142,7 +136,7 @@ async fn touch(scene: &Scene<'_>, seen: &mut Verified) -> anyhow::Result<()> {
     let hidden = administrator.hide(bucket, &bundle).await;
     seen.hidden = hidden == Seen::Allowed;
     narrator.asked("AWS, it puts a delete marker over them", &hidden, seen.hidden);
-    seen.hidden_by_halligan = by_halligan(world, Place::Bucket).await?;
+    seen.hidden_by_halligan = by_halligan(world, &in_bucket(world)).await?;
     let told = &seen.hidden_by_halligan;
     let said = format!("\"{}\", {}", told.findings.join(", "), entries(told));
     narrator.seen(seen.hiding_seen(), "halligan log verify: the marker named, all verified", &said);
@@ -159,14 +153,14 @@ async fn followed(scene: &Scene<'_>) -> anyhow::Result<Verified> {
     let administrator = Visitor::root(&world.accounts, LOGGING_ACCOUNT_ID);
     let deadline = now() + FOLLOWED_WITHIN;
     loop {
-        let size = world.archive.head().await?.size;
-        let in_cloudwatch = administrator.count_events(&world.accounts.log_group).await;
-        let in_cloudwatch = in_cloudwatch.map_err(|answer| anyhow::anyhow!("CloudWatch Logs answers `{answer}`"))?;
-        let ocsf = fs::read(world.ocsf_file()).context("can't read the OCSF file")?;
+        let entries = world.archive.entries().await?;
+        let events = administrator.events(&world.accounts.log_group).await;
+        let events = events.map_err(|answer| anyhow::anyhow!("CloudWatch Logs answers `{answer}`"))?;
+        let ocsf = fs::read_to_string(world.ocsf_file()).context("can't read the OCSF file")?;
+        // What was sent just before the kill may be there twice.
         let seen = Verified {
-            size,
-            in_cloudwatch: u64::try_from(in_cloudwatch)?,
-            in_ocsf_file: u64::try_from(ocsf.iter().filter(|byte| **byte == b'\n').count())?,
+            not_in_cloudwatch: missing(&entries, &ids(events.iter().map(String::as_str), "/entry/id")),
+            not_in_ocsf_file: missing(&entries, &ids(ocsf.lines(), "/metadata/uid")),
             ..Verified::default()
         };
         if seen.followed() || now() >= deadline {
@@ -176,26 +170,50 @@ async fn followed(scene: &Scene<'_>) -> anyhow::Result<Verified> {
     }
 }
 
-/// Verifies as `halligan log verify` does.
-async fn by_halligan(world: &World, place: Place<'_>) -> anyhow::Result<Told> {
-    let (log, witness) = (world.keys.log.parse()?, world.keys.witness.parse()?);
-    let trust = Trust { keys: vec![log], witnesses: vec![witness], quorum: 1 };
-    let terms = Terms { trust, deployment: Some(DEPLOYMENT.parse()?), fresh: None };
-    let report = match place {
-        Place::Bucket => {
-            let archive = Archive::connect(&world.accounts, world.aws_endpoint()).await?;
-            verify(archive.reader(), &terms, |_| ()).await?
-        }
-        Place::Copy(directory) => verify(&DirectoryLog::new("copy", directory), &terms, |_| ()).await?,
+/// The ids of entries in somebody's JSON, of which the last line may be half written.
+fn ids<'a>(lines: impl Iterator<Item = &'a str>, pointer: &str) -> BTreeSet<String> {
+    let id = |line| -> Option<String> {
+        let line: Value = serde_json::from_str(line).ok()?;
+        line.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
     };
-    let checkpoint = report.head.as_ref().map(|head| &head.checkpoint);
-    Ok(Told {
-        sound: report.is_sound(),
-        size: checkpoint.map(|_| report.entries),
-        root: checkpoint.map(|checkpoint| checkpoint.root.to_string()),
-        first_bad_index: report.first().and_then(|finding| finding.index),
-        findings: report.findings.iter().map(|finding| finding.code().to_owned()).collect(),
-    })
+    lines.filter_map(id).collect()
+}
+
+fn missing(entries: &[Entry], there: &BTreeSet<String>) -> Vec<String> {
+    let id = |entry: &Entry| entry.json.pointer("/id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    entries.iter().map(id).filter(|id| !there.contains(id)).collect()
+}
+
+/// Where the log is, for the command.
+fn in_bucket(world: &World) -> [&str; 4] {
+    ["--bucket", &world.accounts.archive, "--personal-bucket", &world.accounts.personal_archive]
+}
+
+/// Runs `halligan log verify`.
+async fn by_halligan(world: &World, place: &[&str]) -> anyhow::Result<Told> {
+    let (key, witness) = (&world.keys.log, &world.keys.witness);
+    let mut command = world.command("halligan");
+    command
+        .args(["log", "verify", "--json", "--key", key, "--witness", witness, "--deployment", DEPLOYMENT])
+        .args(place);
+    let output = command.output().await.context("can't start `halligan log verify`")?;
+    let report: Value = match serde_json::from_slice(&output.stdout) {
+        Ok(report) => report,
+        Err(_) => bail!("`halligan log verify` failed: {}", complaint(&output)),
+    };
+    Ok(told(output.status.success(), &report))
+}
+
+fn told(succeeded: bool, report: &Value) -> Told {
+    let findings = report.get("findings").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let code = |finding: &Value| finding.get("code").and_then(Value::as_str).unwrap_or_default().to_owned();
+    Told {
+        sound: succeeded && findings.is_empty(),
+        size: report.get("entries").and_then(Value::as_u64),
+        root: report.pointer("/checkpoint/root").and_then(Value::as_str).map(str::to_owned),
+        first_bad_index: report.get("first_bad_index").and_then(Value::as_u64),
+        findings: findings.iter().map(code).collect(),
+    }
 }
 
 /// Runs docs/read-log.py.
