@@ -49,6 +49,14 @@ pub(super) enum PlaceError {
     /// Another publisher has written to it since it was read.
     #[error("another publisher has written to it")]
     Moved,
+    /// Its checkpoint is older than the one that we put.
+    #[error("its checkpoint went back from {from} to {to} entries: somebody replaced it")]
+    RolledBack {
+        /// What it covered.
+        from: u64,
+        /// What it covers now.
+        to: u64,
+    },
     /// It holds more than the store knows of, or something else: all archives are read again to tell.
     #[error("it holds entries that this store doesn't know of")]
     Ahead,
@@ -137,12 +145,17 @@ impl Place {
     ) -> Result<(), PlaceError> {
         let mut guard = self.free()?;
         let mut known = guard.take();
+        let before = known.as_ref().map_or(0, |standing| standing.edge.size());
         let edge = loop {
             let fresh = known.is_none();
             let standing = match known.take() {
                 Some(standing) => standing,
                 None => read(self.archive.as_ref(), &keys, &mut Vec::new()).await?,
             };
+            if standing.edge.size() < before {
+                // Said once; from then on it is written again.
+                return Err(PlaceError::RolledBack { from: before, to: standing.edge.size() });
+            }
             match self.stage(&standing, &order, log.as_ref(), fresh).await {
                 // Read anew, and once more only: two publishers that take turns are two too many.
                 Err(PlaceError::Moved) if !fresh => {}

@@ -108,6 +108,11 @@ impl Inner {
         // Signed by another key: signed again at once.
         turn.signed = signed.and_then(|signed| signed_at(&signed, own).map(|at| (Arc::new(signed), at)));
         if best.size() < head.size {
+            for gone in read.iter().filter(|read| read.standing.checkpoint.is_some()) {
+                let because = format!("it has {} entries, and {} were durable: it lost some", gone.size(), head.size);
+                let place = format!("archive {}", gone.place.archive.name());
+                self.health.report(&place, Some(because), head.size - gone.size()).await;
+            }
             // Every archive that answers lacks what the store knows to be durable: it is written there again.
             let grown = self.grown_from_store(best.standing.edge.clone(), head).await?;
             return grown.ok_or_else(|| fork(best, PlaceError::Fork { size: best.size() }));

@@ -489,3 +489,24 @@ async fn an_archive_that_lags_does_not_vouch_for_a_restored_store() {
     publish(&running).await.unwrap();
     assert!(running.broker.publisher().is_synced());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_that_went_back_is_an_alarm_and_is_written_again() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    running.settle().await.unwrap();
+    let old = world.archive.objects()[&Object::Checkpoint].clone();
+    minted(&running.broker, &grant).await;
+    running.settle().await.unwrap();
+    for restarted in [false, true] {
+        world.archive.corrupt(Object::Checkpoint, Some(old.clone()));
+        let again = if restarted { Some(world.start()) } else { None };
+        let running = again.as_ref().unwrap_or(&running);
+        minted(&running.broker, &grant).await;
+        running.settle().await.unwrap();
+        let told = types(&world.store.entries()).iter().filter(|kind| *kind == "log.place_failing").count();
+        assert_eq!(told, 1 + usize::from(restarted), "restarted: {restarted}");
+        assert_eq!(world.archive.size(), world.store.last().await.unwrap());
+    }
+}
