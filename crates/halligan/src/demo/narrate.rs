@@ -167,7 +167,8 @@ Paste into another terminal, piece by piece:
   # Whoever may read the logging account verifies the log there: every entry
   # and signature, without the broker.
   AWS_PROFILE=auditor halligan log verify --bucket {archive} \
-    --personal-bucket {personal} --key "$LOG_KEY" --witness "$WITNESS_KEY"
+    --personal-bucket {personal} \
+    --key "$LOG_KEY" --witness "$WITNESS_KEY"
 
 Try to break it: acknowledge your own request, also as alice-phone; ask for
 {CLOSED_INCIDENT}; ask for three hours; add --emergency and let a minute pass."#
