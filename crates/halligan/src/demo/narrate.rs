@@ -197,6 +197,8 @@ mod tests {
         for line in text.replace("\\\n", " ").lines().filter(|line| is_command(line)) {
             let begin = line.find("halligan ").unwrap();
             let command = line.split_at(begin).1.split('|').next().unwrap().replace("$GRANT", "02z5IjAP8ychUMTu3yGwJV");
+            // The environment that comes first sets the Region.
+            let command = command.replace("--bucket", "--region eu-central-1 --bucket");
             let command = command.replace("$LOG_KEY", &keys.log).replace("$WITNESS_KEY", &keys.witness);
             let mut words = vec![String::new()];
             for (n, part) in command.split('"').enumerate() {
