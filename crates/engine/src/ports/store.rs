@@ -12,7 +12,6 @@ use halligan_core::incident::IncidentRef;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-
 /// Counts the writes of a row: the compare in compare-and-swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);

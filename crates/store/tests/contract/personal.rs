@@ -129,7 +129,8 @@ async fn erasing_beside_writers_erases_what_was_there(store: Store) {
                 let all = store.entries().await;
                 let tail = all[50..].iter().map(|entry| entry.sealed.clone()).collect();
                 let (last, entries) = (all.len() as u64, parts[20..].to_vec());
-                let import = Import { after: 20, last, known: None, entries, tail, grants: vec![], effects: vec![], head };
+                let import =
+                    Import { after: 20, last, known: None, entries, tail, grants: vec![], effects: vec![], head };
                 match store.restore.import(import, at(99)).await {
                     Ok(()) => done += 1,
                     Err(StoreError::Conflict) => {}

@@ -11,8 +11,8 @@ use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, Transition};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::ports::{
-    Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogRestore, LogStore,
-    PersonalData, QueuedEntry, RoleLedger, StoreError, Version, WorkQueue,
+    Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogRestore, LogStore, PersonalData,
+    QueuedEntry, RoleLedger, StoreError, Version, WorkQueue,
 };
 use halligan_log::Edge;
 use halligan_store::Database;
