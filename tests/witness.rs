@@ -1,5 +1,6 @@
 //! `halligan witness` as its operators run it: killed, restarted, started twice.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use halligan_log::key::Kind;
@@ -8,6 +9,7 @@ use halligan_log::{SigningKey, VerifierKey};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::support::HALLIGAN;
 use crate::support::witness::Witness;
 
 #[path = "../crates/halligan/src/witness/tests/tree.rs"]
@@ -126,4 +128,28 @@ async fn what_would_not_be_safe_is_not_begun() {
     insta::assert_snapshot!(told_of_kind, @"halligan witness: `KEY` is a witness's key: expected a log's, as `halligan log keygen` prints it");
     std::fs::write(directory.path().join("other/key"), "PRIVATE+KEY+halligan-test-secret").unwrap();
     insta::assert_snapshot!(told(&mut other.command("127.0.0.1:0")).await, @"halligan witness: the witness's key can't be used: `/w/other/key` holds no key that can be used: it is no key: expected `PRIVATE+KEY+name+id+base64`");
+}
+
+#[tokio::test]
+async fn a_key_is_made_once_and_only_its_public_half_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log.key");
+    let keygen = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(HALLIGAN);
+        let output = command.env_clear().args(["log", "keygen"]).args(arguments).arg(&file).output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, public, told) = keygen(&["--origin", ORIGIN]).await;
+    assert_eq!((code, public.parse::<VerifierKey>().unwrap().name()), (Some(0), ORIGIN));
+    let private = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(private.parse::<SigningKey>().unwrap().verifier(Kind::Log), public.parse().unwrap());
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(told.contains("log.key.former") && !told.contains(private.trim().splitn(5, '+').last().unwrap()), "{told}");
+
+    let (code, nothing, told) = keygen(&["--origin", ORIGIN]).await;
+    assert_eq!((code, nothing.as_str()), (Some(6), ""), "{told}");
+    assert!(told.contains("is there already"), "{told}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), private, "it was overwritten");
+    assert_eq!(keygen(&[]).await.0, Some(2), "of which log?");
 }
