@@ -145,7 +145,7 @@ pub(super) fn first_index(object: &Object) -> Option<u64> {
         Object::Entries(span) | Object::Personal(span) => Some(span.n.saturating_mul(256)),
         Object::Hashes { level, span } => {
             let shift = 8_u32.saturating_mul(u32::from(*level).saturating_add(1));
-            Some(span.n.checked_mul(1_u64.checked_shl(shift).unwrap_or(0)).unwrap_or(u64::MAX))
+            Some(span.n.saturating_mul(1_u64.checked_shl(shift).unwrap_or(0)))
         }
     }
 }

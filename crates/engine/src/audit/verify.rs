@@ -200,7 +200,7 @@ impl Follower {
                 verify::Personal::Kept(part) => Some(part),
                 verify::Personal::None | verify::Personal::Erased => None,
             };
-            if let Err(illegal) = self.lives.enter_bytes(entry.index, entry.bytes, personal) {
+            if let Err(illegal) = self.lives.enter_timed(entry.index, Some(entry.time), entry.bytes, personal) {
                 findings.add(illegal);
             }
         }

@@ -23,8 +23,8 @@ pub(super) struct Afterlife {
 
 impl Afterlife {
     /// Takes a grant that is over.
-    pub(super) fn admit(&mut self, id: GrantId, life: Life) {
-        let open = life.into_open_mints();
+    pub(super) fn admit(&mut self, id: GrantId, life: &Life) {
+        let open = life.open_mints();
         let newest = open.len().saturating_sub(OPEN_MINTS_MAX);
         self.names.insert(id, open.into_iter().skip(newest).collect());
         if self.names.len() > NAMES_MAX {

@@ -45,7 +45,7 @@ const KEPT: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug)]
 pub struct Lives {
     deployment: Deployment,
-    lives: HashMap<GrantId, Life>,
+    lives: HashMap<GrantId, Box<Life>>,
     after: Afterlife,
     /// How many lives there must be before forgetting is worth a look at each.
     look_at: usize,
@@ -95,7 +95,7 @@ impl Lives {
     /// Goes on with the life of a grant whose entries so far are not at hand. What
     /// comes of a mint that was intended before is believed.
     pub fn resume(&mut self, grant: Grant) {
-        self.lives.insert(grant.request.id, Life::resumed(grant));
+        self.lives.insert(grant.request.id, Box::new(Life::resumed(grant)));
     }
 
     /// Follows the entry at `index`. Most entries change no life, and are passed over.
@@ -116,7 +116,18 @@ impl Lives {
     /// # Errors
     /// As [`Lives::enter`]; or it can't be read.
     pub fn enter_bytes(&mut self, index: u64, entry: &[u8], personal: Option<&[u8]>) -> Result<(), Illegal> {
-        if let Some(followed) = Cut::of(entry).and_then(|cut| self.glance(index, &cut, personal)) {
+        self.enter_timed(index, None, entry, personal)
+    }
+
+    /// As [`Lives::enter_bytes`], where the entry's time was read before.
+    pub(crate) fn enter_timed(
+        &mut self,
+        index: u64,
+        time: Option<Timestamp>,
+        entry: &[u8],
+        personal: Option<&[u8]>,
+    ) -> Result<(), Illegal> {
+        if let Some(followed) = Cut::of(entry).and_then(|cut| self.glance(index, time, &cut, personal)) {
             return followed;
         }
         match read::step(entry, personal) {
@@ -138,7 +149,13 @@ impl Lives {
     }
 
     /// Follows an entry that our writer wrote, of a life that has begun; none if it isn't one.
-    fn glance(&mut self, index: u64, cut: &Cut<'_>, personal: Option<&[u8]>) -> Option<Result<(), Illegal>> {
+    fn glance(
+        &mut self,
+        index: u64,
+        time: Option<Timestamp>,
+        cut: &Cut<'_>,
+        personal: Option<&[u8]>,
+    ) -> Option<Result<(), Illegal>> {
         match cause::concern_of(cut.kind) {
             Concern::Nothing | Concern::Import => return None,
             Concern::Life => {}
@@ -146,7 +163,7 @@ impl Lives {
         let life = self.lives.get_mut(&cut.grant)?;
         let (data, doer) = cut.known(life.ending()?)?;
         let event = read::event(cut.kind, data).ok()?;
-        let time = cut.time.parse().ok()?;
+        let time = time.map_or_else(|| cut.time.parse(), Ok).ok()?;
         let step = Step {
             time,
             decided_at: cut.decided_at.map_or(Ok(time), str::parse).ok()?,
@@ -165,7 +182,7 @@ impl Lives {
         let illegal = |because| Illegal { index, grant: step.grant, kind: step.event.kind(), because };
         if matches!(*step.event, Event::LogImported { .. }) {
             // The store that would have written the rest of a transition is lost.
-            self.lives.values_mut().for_each(Life::excuse);
+            self.lives.values_mut().for_each(|life| life.excuse());
             return Ok(());
         }
         let grant = step.grant.ok_or_else(|| illegal(Because::NoGrant))?;
@@ -183,7 +200,7 @@ impl Lives {
                     return Err(Because::TooMany { max: OPEN_MAX });
                 }
                 let life = Life::begin(&self.deployment, id, step)?;
-                self.lives.insert(id, life);
+                self.lives.insert(id, Box::new(life));
                 self.begun = self.begun.saturating_add(1);
                 Ok(())
             }
@@ -205,7 +222,7 @@ impl Lives {
         }
         let over = self.lives.extract_if(|_, life| life.is_over_since(now, KEPT));
         for (id, life) in over {
-            self.after.admit(id, life);
+            self.after.admit(id, &life);
         }
         // As many again before the next look: each entry pays for a constant share of it.
         self.look_at = self.lives.len().saturating_mul(2).max(1_024);
@@ -215,12 +232,12 @@ impl Lives {
     /// it was forgotten.
     #[must_use]
     pub fn grant(&self, id: GrantId) -> Option<&Grant> {
-        self.lives.get(&id).map(Life::grant)
+        self.lives.get(&id).map(|life| life.grant())
     }
 
     /// Every grant that was not forgotten, in no order.
     pub fn grants(&self) -> impl Iterator<Item = &Grant> {
-        self.lives.values().map(Life::grant)
+        self.lives.values().map(|life| life.grant())
     }
 
     /// How many grants were asked for so far.
@@ -233,7 +250,7 @@ impl Lives {
     /// owe, by grant. It is no fault of the log, and is demanded no more; whoever
     /// goes on may record it.
     pub fn settle(&mut self) -> Vec<Owed> {
-        let mut owed: Vec<Owed> = self.lives.values_mut().filter_map(Life::settle).collect();
+        let mut owed: Vec<Owed> = self.lives.values_mut().filter_map(|life| life.settle()).collect();
         owed.sort_by_key(|owed| owed.grant);
         owed
     }

@@ -203,7 +203,7 @@ impl Life {
     }
 
     /// The mints that came to nothing known yet.
-    pub(super) fn into_open_mints(self) -> Box<[MintId]> {
+    pub(super) fn open_mints(&self) -> Box<[MintId]> {
         self.mints.open().collect()
     }
 }
