@@ -105,17 +105,19 @@ impl Bench {
     }
 
     async fn publish(&self, position: u64) -> Duration {
+        let epoch = self.publisher.epoch();
         let began = Instant::now();
-        self.publisher.make_durable(position, SignedDuration::from_secs(30)).await.unwrap();
+        self.publisher.make_durable(position, epoch, SignedDuration::from_secs(30)).await.unwrap();
         let took = began.elapsed();
         // Whatever the store has to note about it is noted before anything else is measured.
         self.publisher.publish().await.unwrap();
         took
     }
 
-    /// What an archive needs to hold one more entry, byte by byte as the publisher puts it.
+    /// What an archive needs to hold the entries up to `position`, byte by byte as the publisher puts it.
     async fn puts(&self, position: u64) -> (Growth, Vec<u8>) {
-        let found = self.database.entries(position, 1).await.unwrap();
+        let more = u32::try_from(position - self.edge.size()).unwrap();
+        let found = self.database.entries(self.edge.size() + 1, more).await.unwrap();
         let growth = self.edge.grow(found.into_iter().map(|entry| entry.leaf)).unwrap();
         let key = self.signer.key().of_kind(Kind::Log);
         let checkpoint =
@@ -180,27 +182,33 @@ async fn one(table: &mut Table, way: u64, rounds: usize) {
 async fn many(table: &mut Table, way: u64, rounds: usize) {
     let directory = directory();
     let mut bench = Bench::new(directory.path(), Duration::from_millis(way)).await;
-    let (mut one, mut all) = (Vec::new(), Vec::new());
+    let (mut one, mut all, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     let (mut puts_one, mut puts_all) = (0, 0);
     for round in 0..2 + rounds {
         let position = bench.commit(1).await;
         bench.archive.puts();
         let single = bench.publish(position).await;
         let of_one = bench.archive.puts();
+        let wanted = bench.puts(position).await;
+        bench.put(wanted).await;
         let position = bench.commit(MANY).await;
+        let wanted = bench.puts(position).await;
         bench.archive.puts();
         let thousand = bench.publish(position).await;
         let of_all = bench.archive.puts();
+        let past = bench.put(wanted).await;
         if round >= 2 {
+            bare.push(past);
             one.push(single);
             all.push(thousand);
             puts_one = puts_one.max(of_one);
             puts_all = puts_all.max(of_all);
         }
     }
-    let (one, all) = (median(&mut one), median(&mut all));
+    let (one, all, bare) = (median(&mut one), median(&mut all), median(&mut bare));
     let place = if way == 0 { "directory".to_owned() } else { format!("{way} ms away") };
     table.told(format!("{MANY} waiting, {place}"), milliseconds(all));
+    table.told(format!("  bare puts of the same bytes, {place}"), milliseconds(bare));
     table.told(format!("  1 waiting, {place}"), milliseconds(one));
     table.at_most(format!("  {MANY} waiting ÷ 1 waiting, {place}"), all / one, MANY_MAX, "");
     table.told(format!("  puts of {MANY} and of 1 waiting, at most"), format!("{puts_all} and {puts_one}"));
