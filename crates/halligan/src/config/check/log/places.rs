@@ -172,8 +172,8 @@ pub(super) fn witnesses(
                 let problem = "has the log's own name: expected the key of somebody apart from the log";
                 found.refuse(&key_field, problem);
             }
-            // Whatever it is called: one key is one witness.
-            let bytes = key.to_string().rsplit('+').next().unwrap_or_default().to_owned();
+            // Whatever it is called: one key is one witness. Base 64 may have a `+` too.
+            let bytes = key.to_string().splitn(3, '+').last().unwrap_or_default().to_owned();
             once(&mut keys, bytes, &key_field, found);
         }
         let url = url?;
