@@ -2,6 +2,8 @@
 //! incidents do in whatever order, the promises hold.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::sync::Arc;
+
 use halligan_core::actor::{Human, Principal};
 use halligan_core::catalogue::{Scope, Target};
 use halligan_core::grant::{
@@ -334,7 +336,7 @@ fn a_mint_is_discarded_when_its_grant_ends_meanwhile() {
 fn a_grant_without_its_reason_mints_nothing() {
     let (mut grant, alice) = (open(true).grant, human("alice", 1));
     let fence = grant.mint_fence(&alice, at(1)).unwrap();
-    grant.request.reason = Reason::erased();
+    Arc::make_mut(&mut grant.request).reason = Reason::erased();
     assert_eq!(grant.mint_fence(&alice, at(1)), Err(Refusal::RequestChanged));
     assert_eq!(grant.intend_mint(&alice, draft(fence, at(1)), false, at(1)).unwrap_err(), Refusal::RequestChanged);
     grant.count_mint(fence, 900, at(1)).unwrap();

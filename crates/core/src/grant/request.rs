@@ -1,5 +1,7 @@
 //! What was asked for. Nothing in it changes afterwards.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -114,7 +116,7 @@ impl Opening {
         } else {
             State::Pending(Pending { acknowledge_by })
         };
-        let grant = Grant { request, request_hash, limits, requested_at: now, state };
+        let grant = Grant { request: Arc::new(request), request_hash, limits, requested_at: now, state };
         Transition { grant, events, effects }
     }
 }

@@ -1,5 +1,7 @@
 //! The states of a grant. Each carries what only it has; ended states never revive.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +15,8 @@ use crate::text::Reason;
 /// One grant, from its request to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// What was asked for.
-    pub request: Request,
+    /// What was asked for. It never changes, so that transitions share it.
+    pub request: Arc<Request>,
     /// What an acknowledgement is bound to.
     pub request_hash: RequestHash,
     /// Frozen when it was asked for.

@@ -255,7 +255,7 @@ fn target(subject: What<'_>) -> Result<Target, Because> {
 /// Every entry of a life names the same target, incident and requester.
 fn check_about(grant: &Grant, step: &Step<'_>) -> Result<(), Because> {
     let Some(found) = step.about else { return Ok(()) };
-    let Request { target, incident, requester, .. } = &grant.request;
+    let Request { target, incident, requester, .. } = &*grant.request;
     let subject = What { kind: target.kind.as_str(), id: target.id.as_str() };
     if found.subject != subject {
         return Err(differs("subject", Some(&json!(found.subject)), Some(&json!(subject))));

@@ -471,7 +471,7 @@ fn what_cannot_be_read_is_found() {
 #[test]
 fn a_grant_that_is_forgotten_is_over() {
     let mut lives = Lives::new(fixtures::catalogue().deployment);
-    let mut tell = |lives: &mut Lives, entries: &[Sealed]| {
+    let tell = |lives: &mut Lives, entries: &[Sealed]| {
         entries.iter().try_for_each(|sealed| lives.enter(0, sealed)).map_err(|illegal| illegal.because.to_string())
     };
     let (mut story, grant) = revoked();

@@ -1,5 +1,7 @@
 //! Entries, as a broker writes them, and what is made of them.
 
+use std::sync::Arc;
+
 use halligan_core::actor::Actor;
 use halligan_core::entry::{Draft, Sealed};
 use halligan_core::event::{Event, Recorded};
@@ -88,7 +90,7 @@ pub fn erased(sealed: &Sealed) -> Sealed {
 /// The grant, as it can be known when every reason was erased.
 pub fn without_reasons(grant: &Grant) -> Grant {
     let mut grant = grant.clone();
-    grant.request.reason = Reason::erased();
+    Arc::make_mut(&mut grant.request).reason = Reason::erased();
     match &mut grant.state {
         State::Pending(_) => {}
         State::Active(active) => {

@@ -37,7 +37,7 @@ async fn every_life_is_read_as_it_was_written(store: Store) {
     // From one state to another, by an update.
     for (name, grant) in lives(1) {
         let mut pending = Asking::new(u64::MAX / 2).grant();
-        pending.request.id = grant.request.id;
+        std::sync::Arc::make_mut(&mut pending.request).id = grant.request.id;
         pending.request_hash = halligan_core::grant::RequestHash::of(&pending.request);
         store.put(&pending, Some(Version(1))).await.unwrap();
         assert_eq!(store.put(&grant, Some(Version(2))).await.unwrap().version, Some(Version(3)), "{name}");

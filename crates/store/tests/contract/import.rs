@@ -360,7 +360,7 @@ async fn a_grant_that_moved_meanwhile_is_not_moved_on(store: Store) {
 /// Its request no longer makes its hash, and it must be ended all the same.
 async fn a_grant_whose_reason_was_erased_is_kept(store: Store) {
     let mut active = Asking::new(1).active();
-    active.request.reason = Reason::erased();
+    std::sync::Arc::make_mut(&mut active.request).reason = Reason::erased();
     let import = Import { grants: vec![active.clone()], ..import_of(&[], 0, &[]) };
     store.restore.import(import, at(60)).await.unwrap();
     assert_eq!(version(&store, &active).await, (active.clone(), Version(1)));

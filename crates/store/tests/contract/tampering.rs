@@ -97,7 +97,7 @@ async fn a_grant_whose_row_was_changed_is_not_read(place: Place) {
 async fn a_life_that_no_grant_has_is_not_written(place: Place) {
     let store = Store::over(place.open().await);
     let mut longer: Grant = Asking::new(1).active();
-    longer.request.duration = SignedDuration::from_hours(1);
+    std::sync::Arc::make_mut(&mut longer.request).duration = SignedDuration::from_hours(1);
     assert!(matches!(store.put(&longer, None).await, Err(StoreError::Unavailable(_))));
     assert!(store.grants.grant(longer.request.id).await.unwrap().is_none());
 }
@@ -210,7 +210,7 @@ async fn an_import_of_bytes_that_nobody_could_read_is_refused(place: Place) {
     store.restore.import(import(&whole), at(9)).await.unwrap();
     // And a grant that could never be read again.
     let mut longer: Grant = Asking::new(1).active();
-    longer.request.duration = SignedDuration::from_hours(1);
+    std::sync::Arc::make_mut(&mut longer.request).duration = SignedDuration::from_hours(1);
     let import = Import { last: 2, grants: vec![Asking::new(2).grant(), longer], ..import(&whole) };
     let refused = store.restore.import(import, at(9)).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
