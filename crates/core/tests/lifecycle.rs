@@ -358,7 +358,7 @@ fn the_largest_refusal_fits_into_an_entry() {
         actor: Actor::api(grant.request.requester.clone()),
         subject: Subject::target(&grant.request.target),
         links: Links::to(&grant),
-        incident: Some(grant.request.incident),
+        incident: Some(grant.request.incident.clone()),
         recorded: Recorded::plain(event),
     };
     let json = serde_json::to_vec(&draft.seal(at(0), at(0)).entry).unwrap();
