@@ -59,17 +59,17 @@ impl Recorded {
     }
 }
 
-/// So many characters of a list fit into an entry with all the rest of it.
-const LIST_CHARACTERS_MAX: usize = 1_500;
+/// So many bytes of a list fit into an entry with two others and all the rest of it.
+const LIST_BYTES_MAX: usize = 1_000;
 
 /// A list of texts that fits into an entry: what is too much is counted.
 #[must_use]
 pub fn bounded(texts: Vec<String>) -> Vec<String> {
-    let (mut left, all) = (LIST_CHARACTERS_MAX, texts.len());
+    let (mut left, all) = (LIST_BYTES_MAX, texts.len());
     let mut kept = Vec::new();
     for text in texts {
         let text = crate::text::printable(&text, 400);
-        let Some(rest) = left.checked_sub(text.chars().count()) else { break };
+        let Some(rest) = left.checked_sub(text.len()) else { break };
         left = rest;
         kept.push(text);
     }

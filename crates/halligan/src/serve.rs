@@ -218,7 +218,7 @@ fn publishing(loaded: &Loaded, replica: &Replica, shared: bool) -> PublishSettin
     let log = &loaded.log;
     let overrides = log.overriding.as_ref().map_or_else(OverrideRules::default, |rules| OverrideRules {
         granters: loaded.members(&rules.granters),
-        confirmed_by: rules.confirmed_by.iter().map(ToString::to_string).collect(),
+        confirmed_by: rules.confirmed_by.iter().map(|place| place.name().to_string()).collect(),
         longest: rules.longest,
     });
     PublishSettings {

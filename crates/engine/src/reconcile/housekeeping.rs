@@ -66,9 +66,11 @@ impl Reconciler for Housekeeping {
         }
         let pruned = self.idempotency.prune(now - Idempotency::KEPT).await?;
         for place in &self.personal.places {
-            let erased = place.erase_before(now - self.personal.kept).await?;
-            if erased > 0 {
-                tracing::info!(erased, "personal parts whose time was over");
+            // A place that can't be reached keeps nothing else from being done.
+            match place.erase_before(now - self.personal.kept).await {
+                Ok(0) => {}
+                Ok(erased) => tracing::info!(erased, "personal parts whose time was over"),
+                Err(error) => tracing::error!(%error, "personal parts whose time is over can't be erased"),
             }
         }
         for role in self.broker.catalogue().roles.keys() {

@@ -160,6 +160,17 @@ pub enum Confirmer {
     Witness(PlaceId),
 }
 
+impl Confirmer {
+    /// Its name, which no other place has. Of a witness it is one that no sink has: it
+    /// never confirms, since it cosigns only what an archive holds.
+    #[must_use]
+    pub const fn name(&self) -> &PlaceId {
+        match self {
+            Self::Sink(name) | Self::Witness(name) => name,
+        }
+    }
+}
+
 impl fmt::Display for Confirmer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -151,7 +151,7 @@ pub enum Sink {
         #[schemars(extend("examples" = ["eu-central-1"]))]
         region: String,
         /// The IAM role that can put events there, and nothing else.
-        #[schemars(with = "String", extend("examples" = ["arn:aws:iam::210987654321:role/halligan-log-streamer"]))]
+        #[schemars(with = "String", extend("examples" = ["arn:aws:iam::210987654321:role/halligan-log-writer"]))]
         writer: RoleArn,
         /// What the role's trust policy demands.
         external_id: String,
