@@ -104,6 +104,12 @@ impl fmt::Display for SourceIdentity {
 pub struct SessionName(String);
 
 impl SessionName {
+    /// Whether STS takes `text` as a session's name, or as a source identity.
+    #[must_use]
+    pub fn is_legal(text: &str) -> bool {
+        is_session_text(text)
+    }
+
     /// A name of 128 random bits.
     #[must_use]
     pub fn new(random: [u8; 16]) -> Self {

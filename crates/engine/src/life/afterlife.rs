@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use halligan_core::event::Event;
 use halligan_core::id::{GrantId, MintId};
 
 use super::illegal::Because;
 use super::one::Life;
+use super::step::Told;
 
 /// So many are known by name: the newest.
 const NAMES_MAX: usize = 65_536;
@@ -39,14 +39,9 @@ impl Afterlife {
     }
 
     /// Follows an entry about a grant that is over: what came of a mint may be told late.
-    pub(super) fn follow(&mut self, id: GrantId, event: &Event) -> Result<(), Because> {
+    pub(super) fn follow(&mut self, id: GrantId, told: &Told<'_>) -> Result<(), Because> {
         let Some(open) = self.names.get_mut(&id) else { return Err(Because::NeverRequested) };
-        let (Event::CredentialsIssued { mint, .. }
-        | Event::CredentialsDiscarded { mint, .. }
-        | Event::CredentialsFailed { mint, .. }) = event
-        else {
-            return Err(Because::Over);
-        };
+        let Told::Came { mint, .. } = told else { return Err(Because::Over) };
         if !open.contains(mint) {
             return Err(Because::NotIntended(*mint));
         }

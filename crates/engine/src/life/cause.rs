@@ -3,8 +3,7 @@
 use halligan_core::actor::Actor;
 use halligan_core::event::{Event, RevokedBy};
 use halligan_core::grant::{Command, Deadline};
-use halligan_core::id::MintId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::illegal::Because;
 use super::step::{Anybody, Doer, Step};
@@ -101,19 +100,15 @@ pub(super) fn concern_of(kind: &str) -> Concern {
 pub(super) enum Cause {
     /// Something was done to the grant.
     Command(Command),
-    /// Credentials were about to be minted.
-    Mint { mint: MintId, fence: Timestamp, token_seconds: u32 },
-    /// That came to something.
-    Outcome { mint: MintId },
     /// It never is the first of what a command left.
     NeverFirst,
 }
 
 /// Turns the first entry of a transition back into its cause. A reason that was
 /// erased is [`halligan_core::text::Reason::erased`].
-pub(super) fn cause(step: &Step<'_>, requester: &Actor) -> Result<Cause, Because> {
+pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result<Cause, Because> {
     let by = || step.doer.person(requester);
-    let command = match step.event.as_ref() {
+    let command = match event {
         Event::GrantAcknowledged { request_hash } => Command::Acknowledge { by: by()?, hash: *request_hash },
         Event::GrantDeclined {} => Command::Decline { by: by()?, reason: step.reason()? },
         Event::GrantWithdrawn {} => Command::Withdraw { by: by()? },
@@ -135,15 +130,12 @@ pub(super) fn cause(step: &Step<'_>, requester: &Actor) -> Result<Cause, Because
         Event::GrantRevoked { cause } => revocation(cause, step, requester)?,
         Event::ContainmentObserved(evidence) => broker(step, Command::Contain(evidence.clone()))?,
         Event::ContainmentStuck { because } => broker(step, Command::Stick { because: because.clone() })?,
-        Event::CredentialsIntended { mint, fence, token_seconds, .. } => {
-            let (mint, fence, token_seconds) = (*mint, *fence, *token_seconds);
-            return Ok(Cause::Mint { mint, fence, token_seconds });
-        }
-        Event::CredentialsIssued { mint, .. }
-        | Event::CredentialsDiscarded { mint, .. }
-        | Event::CredentialsFailed { mint, .. } => return Ok(Cause::Outcome { mint: *mint }),
         Event::GrantRequested { .. }
         | Event::GrantActivated { .. }
+        | Event::CredentialsIntended { .. }
+        | Event::CredentialsIssued { .. }
+        | Event::CredentialsDiscarded { .. }
+        | Event::CredentialsFailed { .. }
         | Event::ActionRefused { .. }
         | Event::RefusalsCounted { .. }
         | Event::RevocationWritten { .. }

@@ -18,7 +18,6 @@ mod one;
 mod read;
 mod step;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use halligan_core::actor::Actor;
@@ -162,12 +161,12 @@ impl Lives {
         }
         let life = self.lives.get_mut(&cut.grant)?;
         let (data, doer) = cut.known(life.ending()?)?;
-        let event = read::event(cut.kind, data).ok()?;
+        let told = read::told(cut.kind, data).ok()?;
         let time = time.map_or_else(|| cut.time.parse(), Ok).ok()?;
         let step = Step {
             time,
             decided_at: cut.decided_at.map_or(Ok(time), str::parse).ok()?,
-            event: Cow::Owned(event),
+            told,
             doer,
             about: None,
             grant: Some(cut.grant),
@@ -179,8 +178,8 @@ impl Lives {
     }
 
     fn take(&mut self, index: u64, step: &Step<'_>) -> Result<(), Illegal> {
-        let illegal = |because| Illegal { index, grant: step.grant, kind: step.event.kind(), because };
-        if matches!(*step.event, Event::LogImported { .. }) {
+        let illegal = |because| Illegal { index, grant: step.grant, kind: step.told.kind(), because };
+        if matches!(step.told.event(), Some(Event::LogImported { .. })) {
             // The store that would have written the rest of a transition is lost.
             self.lives.values_mut().for_each(|life| life.excuse());
             return Ok(());
@@ -193,8 +192,8 @@ impl Lives {
         if let Some(life) = self.lives.get_mut(&id) {
             return life.follow(step);
         }
-        match step.event.as_ref() {
-            Event::GrantRequested { .. } => {
+        match step.told.event() {
+            Some(Event::GrantRequested { .. }) => {
                 self.after.check_new(id)?;
                 if self.lives.len() >= OPEN_MAX && self.forgetting() {
                     return Err(Because::TooMany { max: OPEN_MAX });
@@ -204,7 +203,7 @@ impl Lives {
                 self.begun = self.begun.saturating_add(1);
                 Ok(())
             }
-            other => self.after.follow(id, other),
+            _ => self.after.follow(id, &step.told),
         }
     }
 

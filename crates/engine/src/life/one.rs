@@ -14,7 +14,7 @@ use serde_json::json;
 use super::cause::{Cause, cause};
 use super::cut::Ending;
 use super::illegal::{Because, compare, differs};
-use super::step::{About, Doer, Occasion, Step, What, Who};
+use super::step::{About, Doer, Occasion, Step, Told, What, Who};
 use super::{Deployment, Owed};
 
 /// A grant's id is made in the instant that it is asked for.
@@ -31,7 +31,7 @@ pub(super) struct Life {
     /// How its entries end, where our writer wrote them.
     ending: Option<Ending>,
     /// What CloudTrail calls the requester's sessions, as far as it was seen to be right.
-    named: Option<SourceIdentity>,
+    named: Option<Box<str>>,
     rest: Option<Rest>,
     mints: Mints,
     /// The log's time at the last entry about it.
@@ -54,6 +54,7 @@ impl Life {
     pub(super) fn begin(deployment: &Deployment, id: GrantId, step: &Step<'_>) -> Result<Self, Because> {
         // There is none before it to be the same as.
         let requester = step.doer.actor(&Actor::SYSTEM)?;
+        let event = step.told.event().ok_or(Because::NeverRequested)?;
         let (opening, logged) = opening(&deployment.id, id, step)?;
         let mut transition = opening.open(step.decided_at);
         if (step.is_erased() || !deployment.known)
@@ -66,7 +67,7 @@ impl Life {
         let Transition { grant, events, .. } = transition;
         check_about(&grant, step)?;
         check_age(id, step.decided_at)?;
-        let rest = rest_after(step, &requester, events)?;
+        let rest = rest_after(event, step, &requester, events)?;
         let (last, mints, ending) = (step.time, Mints::default(), Ending::of(&grant, &requester));
         Ok(Self { grant, requester, ending, named: None, rest, mints, last, spoiled: false })
     }
@@ -104,30 +105,32 @@ impl Life {
             return Ok(());
         }
         let now = step.decided_at;
-        match cause(step, &self.requester)? {
-            Cause::NeverFirst => Err(match step.event.as_ref() {
-                Event::GrantRequested { .. } => Because::RequestedTwice,
-                other => Because::Alone { kind: other.kind() },
-            }),
-            Cause::Outcome { mint } => {
+        match &step.told {
+            Told::Came { mint, .. } => {
                 self.check_minter(step)?;
-                self.mints.came_to(mint)
+                self.mints.came_to(*mint)
             }
-            Cause::Mint { mint, fence, token_seconds } => {
-                self.mints.check_new(mint)?;
-                self.check_session(step)?;
-                self.grant.count_mint(fence, token_seconds, now).map_err(Because::Refused)?;
-                self.mints.intend(mint);
+            Told::Intended { mint, fence, token_seconds, source_identity } => {
+                self.mints.check_new(*mint)?;
+                self.check_session(step, source_identity)?;
+                self.grant.count_mint(*fence, *token_seconds, now).map_err(Because::Refused)?;
+                self.mints.intend(*mint);
                 Ok(())
             }
-            Cause::Command(command) => {
-                let mut transition = self.grant.apply(command, now).map_err(Because::Refused)?;
-                keep_hash(&mut transition, step);
-                let Transition { grant, events, .. } = transition;
-                self.rest = rest_after(step, &self.requester, events)?;
-                self.grant = grant;
-                Ok(())
-            }
+            Told::Event(event) => match cause(event, step, &self.requester)? {
+                Cause::NeverFirst => Err(match event.as_ref() {
+                    Event::GrantRequested { .. } => Because::RequestedTwice,
+                    other => Because::Alone { kind: other.kind() },
+                }),
+                Cause::Command(command) => {
+                    let mut transition = self.grant.apply(command, now).map_err(Because::Refused)?;
+                    keep_hash(&mut transition, event, step);
+                    let Transition { grant, events, .. } = transition;
+                    self.rest = rest_after(event, step, &self.requester, events)?;
+                    self.grant = grant;
+                    Ok(())
+                }
+            },
         }
     }
 
@@ -141,16 +144,15 @@ impl Life {
     }
 
     /// The session is the requester's.
-    fn check_session(&mut self, step: &Step<'_>) -> Result<(), Because> {
+    fn check_session(&mut self, step: &Step<'_>, named: &str) -> Result<(), Because> {
         let by = self.check_minter(step)?;
-        let Event::CredentialsIntended { source_identity, .. } = step.event.as_ref() else { return Ok(()) };
         let is_same = step.doer == Doer::Requester;
-        if is_same && self.named.as_ref() == Some(source_identity) {
+        if is_same && self.named.as_deref() == Some(named) {
             return Ok(());
         }
-        check_identity(by, source_identity)?;
+        check_identity(by, named)?;
         if is_same {
-            self.named = Some(source_identity.clone());
+            self.named = Some(named.into());
         }
         Ok(())
     }
@@ -160,7 +162,7 @@ impl Life {
         let Some(rest) = &mut self.rest else { return Ok(false) };
         let Some(next) = rest.events.front() else { return Ok(false) };
         let same = step.decided_at == rest.decided_at && step.doer.is(&rest.actor, &self.requester);
-        if same && *step.event == next.event {
+        if same && step.told.event() == Some(&next.event) {
             rest.events.pop_front();
             if rest.events.is_empty() {
                 self.rest = None;
@@ -171,8 +173,8 @@ impl Life {
             self.rest = None;
             return Ok(false);
         }
-        if same && step.event.kind() == next.event.kind() {
-            compare(&step.event, &next.event)?;
+        if let Some(event) = step.told.event().filter(|event| same && event.kind() == next.event.kind()) {
+            compare(event, &next.event)?;
         }
         Err(Because::Cut { expected: next.event.kind() })
     }
@@ -210,7 +212,7 @@ impl Life {
 
 /// The opening that an entry tells of, and the hash that it says the request has.
 fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(Opening, RequestHash), Because> {
-    let Event::GrantRequested {
+    let Some(Event::GrantRequested {
         role_arn,
         scope,
         scope_hash,
@@ -221,7 +223,7 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
         request_hash,
         limits,
         rules,
-    } = step.event.as_ref()
+    }) = step.told.event()
     else {
         return Err(Because::NeverRequested);
     };
@@ -283,18 +285,18 @@ fn check_age(id: GrantId, decided_at: Timestamp) -> Result<(), Because> {
 
 /// CloudTrail's name of a session stands for the login that it was minted for: its
 /// readable part may be any.
-fn check_identity(by: Who<'_>, source_identity: &SourceIdentity) -> Result<(), Because> {
+fn check_identity(by: Who<'_>, named: &str) -> Result<(), Because> {
     let expected = SourceIdentity::new(by.person, by.issuer, by.subject);
-    let digest = |name: &SourceIdentity| name.as_str().rsplit('-').next().map(str::to_owned);
-    if digest(source_identity) == digest(&expected) {
+    let digest = |name: &str| name.rsplit('-').next().map(str::to_owned);
+    if digest(named) == digest(expected.as_str()) {
         return Ok(());
     }
-    Err(differs("source_identity", Some(&json!(source_identity)), Some(&json!(expected))))
+    Err(differs("source_identity", Some(&json!(named)), Some(&json!(expected))))
 }
 
 /// Where an extension's reason was erased, the hash that was logged is its hash.
-fn keep_hash(transition: &mut Transition, step: &Step<'_>) {
-    let Event::ExtensionRequested { extension_hash: logged, .. } = step.event.as_ref() else { return };
+fn keep_hash(transition: &mut Transition, event: &Event, step: &Step<'_>) {
+    let Event::ExtensionRequested { extension_hash: logged, .. } = event else { return };
     if !step.is_erased() {
         return;
     }
@@ -311,10 +313,15 @@ fn keep_hash(transition: &mut Transition, step: &Step<'_>) {
 }
 
 /// Compares the first of what a transition says with the entry; the others are owed.
-fn rest_after(step: &Step<'_>, requester: &Actor, events: Vec<Recorded>) -> Result<Option<Rest>, Because> {
+fn rest_after(
+    event: &Event,
+    step: &Step<'_>,
+    requester: &Actor,
+    events: Vec<Recorded>,
+) -> Result<Option<Rest>, Because> {
     let mut events = VecDeque::from(events);
     if let Some(first) = events.pop_front() {
-        compare(&step.event, &first.event)?;
+        compare(event, &first.event)?;
     }
     if events.is_empty() {
         return Ok(None);

@@ -7,13 +7,14 @@ use std::marker::PhantomData;
 
 use halligan_core::actor::Channel;
 use halligan_core::event::Event;
-use halligan_core::id::GrantId;
+use halligan_core::iam::SessionName;
+use halligan_core::id::{GrantId, MintId};
 use jiff::Timestamp;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::cause::{Concern, concern_of};
-use super::step::{About, Anybody, Doer, Given, Occasion, Step, What, Who};
+use super::step::{About, Anybody, DISCARDED, Doer, FAILED, Given, INTENDED, ISSUED, Occasion, Step, Told, What, Who};
 
 /// Reads an entry and its personal part; none if it concerns no life. Nothing else
 /// is looked at then.
@@ -29,11 +30,11 @@ pub(super) fn step<'a>(entry: &'a [u8], personal: Option<&'a [u8]>) -> Result<Op
 }
 
 /// Reads the data of an event of this type.
-pub(super) fn event(kind: &str, data: &str) -> Result<Event, serde_json::Error> {
+pub(super) fn told<'a>(kind: &str, data: &'a str) -> Result<Told<'a>, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(data);
-    let event = Data(kind).deserialize(&mut reader)?;
+    let told = Data(kind).deserialize(&mut reader)?;
     reader.end()?;
-    Ok(event)
+    Ok(told)
 }
 
 /// Reads an actor.
@@ -103,7 +104,7 @@ struct Fields<'a> {
     kind: Option<&'a str>,
     time: Option<Timestamp>,
     decided_at: Option<Timestamp>,
-    event: Option<Event>,
+    told: Option<Told<'a>>,
     actor: Option<Actor<'a>>,
     subject: Option<What<'a>>,
     incident: Option<Occasion<'a>>,
@@ -133,7 +134,7 @@ impl<'de> Visitor<'de> for Fields<'de> {
                 }
                 "data" => {
                     let kind = self.kind.ok_or_else(|| A::Error::missing_field("type"))?;
-                    once(&mut self.event, "data", map.next_value_seed(Data(kind))?)?;
+                    once(&mut self.told, "data", map.next_value_seed(Data(kind))?)?;
                 }
                 "actor" => once(&mut self.actor, "actor", map.next_value()?)?,
                 "subject" => once(&mut self.subject, "subject", map.next_value()?)?,
@@ -162,7 +163,7 @@ impl<'de> Fields<'de> {
         Ok(Step {
             time,
             decided_at: self.decided_at.unwrap_or(time),
-            event: Cow::Owned(self.event.ok_or_else(|| E::missing_field("data"))?),
+            told: self.told.ok_or_else(|| E::missing_field("data"))?,
             doer: Doer::Some(actor.into()),
             about: Some(About {
                 subject: self.subject.ok_or_else(|| E::missing_field("subject"))?,
@@ -180,13 +181,72 @@ impl<'de> Fields<'de> {
 struct Data<'k>(&'k str);
 
 impl<'de> DeserializeSeed<'de> for Data<'_> {
-    type Value = Event;
+    type Value = Told<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<Event, D::Error> {
-        // An event is read from its type and its data, in this order.
-        let parts = Parts { kind: Some(self.0), data: Some(data), of: PhantomData };
-        Event::deserialize(MapAccessDeserializer::new(parts))
+    fn deserialize<D: Deserializer<'de>>(self, data: D) -> Result<Told<'de>, D::Error> {
+        match self.0 {
+            INTENDED => Intended::deserialize(data)?.told(),
+            ISSUED => Issued::deserialize(data).map(|Issued { mint, .. }| Told::Came { mint, kind: ISSUED }),
+            DISCARDED => {
+                Discarded::deserialize(data).map(|Discarded { mint, .. }| Told::Came { mint, kind: DISCARDED })
+            }
+            FAILED => Failed::deserialize(data).map(|Failed { mint, .. }| Told::Came { mint, kind: FAILED }),
+            kind => {
+                // An event is read from its type and its data, in this order.
+                let parts = Parts { kind: Some(kind), data: Some(data), of: PhantomData };
+                Event::deserialize(MapAccessDeserializer::new(parts)).map(|event| Told::Event(Cow::Owned(event)))
+            }
+        }
     }
+}
+
+/// The data of [`Event::CredentialsIntended`], without copies; so those below.
+#[derive(serde::Deserialize)]
+struct Intended<'a> {
+    mint: MintId,
+    session_name: &'a str,
+    source_identity: &'a str,
+    fence: Timestamp,
+    token_seconds: u32,
+    #[serde(rename = "console")]
+    _console: bool,
+}
+
+impl<'a> Intended<'a> {
+    fn told<E: Error>(self) -> Result<Told<'a>, E> {
+        let Self { mint, session_name, source_identity, fence, token_seconds, _console } = self;
+        if SessionName::is_legal(session_name) && SessionName::is_legal(source_identity) {
+            return Ok(Told::Intended { mint, fence, token_seconds, source_identity });
+        }
+        Err(E::custom("a session's name or its source identity is none"))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Issued<'a> {
+    mint: MintId,
+    #[serde(rename = "access_key_id", borrow)]
+    _access_key_id: Cow<'a, str>,
+    #[serde(rename = "packed_policy_percent")]
+    _packed_policy_percent: Option<i32>,
+}
+
+#[derive(serde::Deserialize)]
+struct Discarded<'a> {
+    mint: MintId,
+    #[serde(rename = "access_key_id", borrow)]
+    _access_key_id: Cow<'a, str>,
+    #[serde(rename = "because", borrow)]
+    _because: Cow<'a, str>,
+}
+
+#[derive(serde::Deserialize)]
+struct Failed<'a> {
+    mint: MintId,
+    #[serde(rename = "because", borrow)]
+    _because: Cow<'a, str>,
+    #[serde(rename = "outcome_unknown")]
+    _outcome_unknown: bool,
 }
 
 struct Parts<'de, 'k, D> {

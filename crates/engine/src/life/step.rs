@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use halligan_core::actor::{Actor, Channel, Human, Principal};
 use halligan_core::entry::{Entry, Sealed};
 use halligan_core::event::Event;
-use halligan_core::id::GrantId;
+use halligan_core::id::{GrantId, MintId};
 use halligan_core::incident::IncidentRef;
 use halligan_core::text::Reason;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ use super::illegal::Because;
 pub(super) struct Step<'a> {
     pub time: Timestamp,
     pub decided_at: Timestamp,
-    pub event: Cow<'a, Event>,
+    pub told: Told<'a>,
     pub doer: Doer<'a>,
     /// None if that was compared already.
     pub about: Option<About<'a>>,
@@ -28,6 +28,57 @@ pub(super) struct Step<'a> {
     /// The reason in that, if the part is there.
     pub personal: Option<Given<'a>>,
 }
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Told<'a> {
+    /// A step of the lifecycle, or something that is none.
+    Event(Cow<'a, Event>),
+    /// Credentials were about to be minted. There are so many of these that they are
+    /// read only as far as a life is concerned.
+    Intended { mint: MintId, fence: Timestamp, token_seconds: u32, source_identity: &'a str },
+    /// That came to something, of this type.
+    Came { mint: MintId, kind: &'static str },
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of(event: &'a Event) -> Self {
+        match event {
+            Event::CredentialsIntended { mint, source_identity, fence, token_seconds, .. } => Self::Intended {
+                mint: *mint,
+                fence: *fence,
+                token_seconds: *token_seconds,
+                source_identity: source_identity.as_str(),
+            },
+            Event::CredentialsIssued { mint, .. } => Self::Came { mint: *mint, kind: ISSUED },
+            Event::CredentialsDiscarded { mint, .. } => Self::Came { mint: *mint, kind: DISCARDED },
+            Event::CredentialsFailed { mint, .. } => Self::Came { mint: *mint, kind: FAILED },
+            other => Self::Event(Cow::Borrowed(other)),
+        }
+    }
+
+    /// The event, if it was read whole.
+    pub(super) fn event(&self) -> Option<&Event> {
+        match self {
+            Self::Event(event) => Some(event),
+            Self::Intended { .. } | Self::Came { .. } => None,
+        }
+    }
+
+    /// Its type.
+    pub(super) fn kind(&self) -> String {
+        match self {
+            Self::Event(event) => event.kind(),
+            Self::Intended { .. } => INTENDED.to_owned(),
+            Self::Came { kind, .. } => (*kind).to_owned(),
+        }
+    }
+}
+
+pub(super) const INTENDED: &str = "credentials.intended";
+pub(super) const ISSUED: &str = "credentials.issued";
+pub(super) const DISCARDED: &str = "credentials.discarded";
+pub(super) const FAILED: &str = "credentials.failed";
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +140,7 @@ impl<'a> Step<'a> {
         Self {
             time: entry.time,
             decided_at: entry.decided_at(),
-            event: Cow::Borrowed(&entry.event),
+            told: Told::of(&entry.event),
             doer: Doer::Some(Anybody { human: entry.actor.human.as_ref().map(Who::of), channel: entry.actor.channel }),
             about: Some(About {
                 subject: What { kind: &entry.subject.kind, id: &entry.subject.id },
