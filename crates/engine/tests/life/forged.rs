@@ -15,6 +15,9 @@ use crate::story::{Story, api, erased, id, issued, judge};
 /// alice asks, bob acknowledges, alice mints; then it goes on as told.
 ///
 /// 0 requested, 1 acknowledged, 2 activated, 3 intended, 4 issued
+/// What a forger does to an entry.
+type Edit = fn(&mut Value);
+
 fn active() -> (Story, Grant) {
     let mut story = Story::default();
     let grant = story.tell(&api("alice"), Asking::new(1).open(), at(0));
@@ -147,7 +150,7 @@ fn an_activation_has_its_acknowledgement_and_its_times() {
 
 #[test]
 fn a_request_is_what_its_hash_says() {
-    let edits: [(&str, fn(&mut Value)); 9] = [
+    let edits: [(&str, Edit); 9] = [
         ("a longer duration", |entry| entry["data"]["duration_seconds"] = json!(3_600)),
         ("longer than its limit", |entry| entry["data"]["duration_seconds"] = json!(999_999)),
         ("no duration", |entry| entry["data"]["duration_seconds"] = json!(0)),
@@ -199,7 +202,7 @@ fn a_grant_is_asked_for_once_and_first() {
 
 #[test]
 fn every_entry_of_a_life_is_about_the_same() {
-    let edits: [(&str, fn(&mut Value)); 4] = [
+    let edits: [(&str, Edit); 4] = [
         ("subject", |entry| entry["subject"]["id"] = json!("prod-reader")),
         ("incident", |entry| entry["incident"]["id"] = json!("INC-1")),
         ("no incident", |entry| entry["incident"] = Value::Null),

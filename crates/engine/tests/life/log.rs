@@ -46,11 +46,6 @@ impl Log {
         Self { objects, ..Self::default() }
     }
 
-    /// Flips the last bit of what is stored.
-    pub fn flip(&mut self, object: Object) {
-        *self.objects.get_mut(&object).unwrap().last_mut().unwrap() ^= 1;
-    }
-
     /// The bundle that holds the entry.
     pub fn bundle(&self, index: u64) -> Object {
         let find = |object: &&Object| matches!(object, Object::Entries(span) if span.n == index / 256);
