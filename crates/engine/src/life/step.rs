@@ -31,6 +31,7 @@ pub(super) struct Step<'a> {
 
 /// What happened.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Told<'a> {
     /// A step of the lifecycle, or something that is none.
     Event(Cow<'a, Event>),
