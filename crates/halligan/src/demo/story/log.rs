@@ -19,7 +19,7 @@ use crate::demo::observe::now;
 use crate::demo::world::World;
 
 const SETTLED_WITHIN: SignedDuration = SignedDuration::from_secs(5);
-/// DESIGN: an entry is JSON of at most 4 kB.
+/// The format: an entry is JSON of at most 4 kB.
 const ENTRY_BYTES_MAX: usize = 4_096;
 
 /// What was seen.

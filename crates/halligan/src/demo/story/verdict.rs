@@ -5,7 +5,7 @@ use serde_json::json;
 use super::Story;
 use crate::demo::report::Promise;
 
-/// The six promises of DESIGN §1.
+/// The six promises, as the README lists them.
 pub fn promises(story: &Story) -> Vec<Promise> {
     vec![
         without_conditions_nothing(story),
