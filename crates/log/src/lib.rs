@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod edge;
 pub mod key;
 pub mod object;
+pub mod passkey;
 pub mod proof;
 pub mod successor;
 pub mod verify;

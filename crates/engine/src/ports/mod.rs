@@ -6,6 +6,7 @@
 mod archive;
 mod aws;
 mod environment;
+mod identity;
 mod incidents;
 mod log_store;
 mod policy;
@@ -20,6 +21,10 @@ pub use aws::{
     ProbeSpec, Probes, ROLE_POLICY_CALL_MAX, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
 };
 pub use environment::{Clock, Entropy};
+pub use identity::{
+    AuthorizeAsk, Ceremonies, Claims, IdentityProvider, KeySets, LoginGroups, Notices, Passkey, Passkeys, Proof,
+    ProviderError, Returned, SecretHash, Session, Sessions, SignInMethod,
+};
 pub use incidents::Incidents;
 pub use log_store::{Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry};
 pub use policy::{Action, Ask, Authority, Decision};

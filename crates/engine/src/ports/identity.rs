@@ -1,0 +1,254 @@
+//! Identity providers, and what is kept of who came in.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use halligan_core::actor::Principal;
+use halligan_core::entry::Draft;
+use halligan_core::id::{GroupId, PersonId};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::aws::SecretText;
+use super::store::StoreError;
+
+/// The claims of a token whose signature, issuer, audience and times were checked.
+pub type Claims = serde_json::Map<String, serde_json::Value>;
+
+/// Why a provider didn't vouch for somebody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// It can't be reached, is too slow, or answers with a fault of its own: the same may work later.
+    #[error("the identity provider can't be reached: {0}")]
+    Unavailable(String),
+    /// It answered, and what it said is not good enough: it is not asked again.
+    #[error("the identity provider's answer is refused: {0}")]
+    Refused(String),
+}
+
+/// What a browser is sent to the provider with. All of it was made for one sign-in.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthorizeAsk<'a> {
+    /// Where the provider sends it back to: registered there, and of this provider alone.
+    pub redirect_uri: &'a str,
+    /// Comes back in the query.
+    pub state: &'a str,
+    /// Comes back in the ID token.
+    pub nonce: &'a str,
+    /// The PKCE verifier: its SHA-256 goes along.
+    pub verifier: &'a SecretText,
+    /// The longest since the person last proved who they are there; zero: they must again.
+    pub max_age: Option<SignedDuration>,
+}
+
+/// What came back from the provider by way of the browser.
+#[derive(Debug, Clone, Copy)]
+pub struct Returned<'a> {
+    /// The code.
+    pub code: &'a SecretText,
+    /// `iss` of the answer (RFC 9207), where there was one.
+    pub issuer: Option<&'a str>,
+    /// As it was sent.
+    pub redirect_uri: &'a str,
+    /// What the ID token must hold.
+    pub nonce: &'a str,
+    /// The PKCE verifier.
+    pub verifier: &'a SecretText,
+}
+
+/// One OpenID provider that people sign in with.
+#[async_trait]
+pub trait IdentityProvider: Send + Sync {
+    /// Its `iss`.
+    fn issuer(&self) -> &str;
+
+    /// Where to send a browser.
+    ///
+    /// # Errors
+    /// The provider's description of itself can't be had.
+    async fn authorize(&self, ask: &AuthorizeAsk<'_>) -> Result<String, ProviderError>;
+
+    /// The claims of the ID token that the code is good for, once: its signature by a
+    /// current key of the provider, issuer, audience, nonce, `exp` and `iat` checked.
+    ///
+    /// # Errors
+    /// [`ProviderError::Refused`]: any of these is wrong, or the answer came from another
+    /// issuer (mix-up).
+    async fn exchange(&self, returned: &Returned<'_>, now: Timestamp) -> Result<Claims, ProviderError>;
+}
+
+/// Where an issuer's keys are published.
+#[async_trait]
+pub trait KeySets: Send + Sync {
+    /// The JWK set of `issuer`, as JSON, not older than this call.
+    ///
+    /// # Errors
+    /// It can't be had. Whoever asks bounds how often.
+    async fn key_set(&self, issuer: &str) -> Result<String, ProviderError>;
+}
+
+/// Tells people something on a channel that the browser has no part in.
+#[async_trait]
+pub trait Notices: Send + Sync {
+    /// What it is, for the record: `mail`.
+    fn channel(&self) -> &str;
+
+    /// Hands the notice over; `to` is the person it is about, and the configuration knows where that leads.
+    ///
+    /// # Errors
+    /// Nobody took it, in words.
+    async fn notify(&self, to: &PersonId, subject: &str, text: &str) -> Result<(), String>;
+}
+
+/// The SHA-256 of a secret that a browser keeps, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretHash(pub String);
+
+/// How somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignInMethod {
+    /// An OpenID provider.
+    Provider,
+    /// A passkey, while the provider is down.
+    Passkey,
+}
+
+/// When and how well somebody proved who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// By what.
+    pub method: SignInMethod,
+    /// When, by the word of whoever saw it.
+    pub at: Timestamp,
+    /// When they last did so with a second factor or a passkey.
+    pub mfa_at: Option<Timestamp>,
+}
+
+/// Somebody signed in, in one browser.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// SHA-256 of the token that the browser has.
+    pub token: SecretHash,
+    /// Names it where people see it: nothing can be done with it.
+    pub id: uuid::Uuid,
+    /// The login. Whose it is, is asked of the directory each time.
+    pub principal: Principal,
+    /// How they came in, and when.
+    pub proof: Proof,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub seen_at: Timestamp,
+}
+
+/// Sessions of browsers. Every replica sees the same.
+#[async_trait]
+pub trait Sessions: Send + Sync {
+    /// Keeps a new session, with entries, in one transaction. The same token hash is a
+    /// [`StoreError::Conflict`].
+    async fn open(&self, session: &Session, entries: Vec<Draft>, now: Timestamp) -> Result<(), StoreError>;
+
+    /// The session of this token, if it wasn't ended.
+    async fn session(&self, token: &SecretHash) -> Result<Option<Session>, StoreError>;
+
+    /// It was used at `at`, and `proof` is how its person proved themselves last. A
+    /// session that is gone stays gone: that is a [`StoreError::Conflict`].
+    async fn touch(&self, token: &SecretHash, proof: &Proof, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Ends a session, with entries, in one transaction; returns whether there was one.
+    /// Without one nothing is written.
+    async fn end(&self, token: &SecretHash, entries: Vec<Draft>, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Ends every session of these logins; returns how many there were.
+    async fn end_of(&self, principals: &BTreeSet<Principal>) -> Result<u64, StoreError>;
+
+    /// Forgets at most `limit` sessions that were opened before `opened` or last used before `seen`;
+    /// returns how many.
+    async fn forget(&self, opened: Timestamp, seen: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// What a browser was sent away with and has to bring back, once: sign-ins under way,
+/// challenges of passkeys.
+#[async_trait]
+pub trait Ceremonies: Send + Sync {
+    /// Keeps `body` under the hash of a fresh secret until `expires_at`. When there are
+    /// `max` or more that have not expired it is a [`StoreError::Conflict`]: the table is bounded.
+    async fn begin(
+        &self,
+        key: &SecretHash,
+        body: &str,
+        expires_at: Timestamp,
+        max: u32,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Takes it back: of two calls at once, one gets it. None: there is none, or it has expired.
+    async fn take(&self, key: &SecretHash, now: Timestamp) -> Result<Option<String>, StoreError>;
+
+    /// Forgets at most `limit` that have expired; returns how many.
+    async fn forget_ceremonies(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
+}
+
+/// The groups that a provider last said a login is in.
+#[async_trait]
+pub trait LoginGroups: Send + Sync {
+    /// They are these, as of `at`. An older word than what is known is passed over.
+    async fn saw_groups(
+        &self,
+        principal: &Principal,
+        groups: &BTreeSet<GroupId>,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// What was last said, not before `since`, of each login that anything was said of.
+    async fn groups_since(&self, since: Timestamp) -> Result<Vec<(Principal, BTreeSet<GroupId>)>, StoreError>;
+}
+
+/// A passkey that somebody enrolled. The log has all of it too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passkey {
+    /// The credential's id, base64url.
+    pub credential: String,
+    /// Whose.
+    pub person: PersonId,
+    /// What they called it.
+    pub label: String,
+    /// The public key, `SubjectPublicKeyInfo` in base64url, and its algorithm.
+    pub public_key: halligan_log::passkey::PublicKey,
+    /// When it was enrolled.
+    pub enrolled_at: Timestamp,
+    /// When the notice of it was handed to another channel.
+    pub noticed_at: Option<Timestamp>,
+    /// Who cross-signed it, and when.
+    pub confirmed: Option<(PersonId, Timestamp)>,
+    /// The signature counter that was last seen.
+    pub counter: u32,
+}
+
+/// The passkeys of people.
+#[async_trait]
+pub trait Passkeys: Send + Sync {
+    /// All of a person.
+    async fn passkeys_of(&self, person: &PersonId) -> Result<Vec<Passkey>, StoreError>;
+
+    /// The one of this credential id.
+    async fn passkey(&self, credential: &str) -> Result<Option<Passkey>, StoreError>;
+
+    /// Those that nobody has confirmed, the oldest first, at most `limit`.
+    async fn unconfirmed(&self, limit: u32) -> Result<Vec<Passkey>, StoreError>;
+
+    /// Keeps `passkey` where `known` is what was kept until now, with entries, in one
+    /// transaction; [`StoreError::Conflict`] if something else is.
+    async fn keep(
+        &self,
+        passkey: &Passkey,
+        known: Option<&Passkey>,
+        entries: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// Forgets it, with entries, in one transaction; [`StoreError::Conflict`] if it isn't there.
+    async fn remove(&self, credential: &str, entries: Vec<Draft>, now: Timestamp) -> Result<(), StoreError>;
+}
