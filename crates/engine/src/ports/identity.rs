@@ -202,8 +202,12 @@ pub trait LoginGroups: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// What was last said, not before `since`, of each login that anything was said of.
-    async fn groups_since(&self, since: Timestamp) -> Result<Vec<(Principal, BTreeSet<GroupId>)>, StoreError>;
+    /// All groups that were last said of any of these logins, not before `since`.
+    async fn groups_of(
+        &self,
+        principals: &BTreeSet<Principal>,
+        since: Timestamp,
+    ) -> Result<BTreeSet<GroupId>, StoreError>;
 }
 
 /// A passkey that somebody enrolled. The log has all of it too.
