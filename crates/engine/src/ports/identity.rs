@@ -54,6 +54,9 @@ pub struct Returned<'a> {
     pub nonce: &'a str,
     /// The PKCE verifier.
     pub verifier: &'a SecretText,
+    /// When the person must have proved who they are, at the earliest: when they were
+    /// sent there, less the `max_age` that was asked for. None: nothing was asked for.
+    pub proven_since: Option<Timestamp>,
 }
 
 /// One OpenID provider that people sign in with.
@@ -62,14 +65,16 @@ pub trait IdentityProvider: Send + Sync {
     /// Its `iss`.
     fn issuer(&self) -> &str;
 
-    /// Where to send a browser.
+    /// Where to send a browser. Nothing is remembered of it.
     ///
     /// # Errors
-    /// The provider's description of itself can't be had.
+    /// The provider's description of itself can't be had, or is another issuer's.
     async fn authorize(&self, ask: &AuthorizeAsk<'_>) -> Result<String, ProviderError>;
 
     /// The claims of the ID token that the code is good for, once: its signature by a
-    /// current key of the provider, issuer, audience, nonce, `exp` and `iat` checked.
+    /// current key of the provider, issuer, audience, nonce, `exp`, `iat`, `nbf` checked
+    /// against `now`, and `auth_time` where [`Returned::proven_since`] demands it. What
+    /// other claims say is not checked: `email` may be anybody's.
     ///
     /// # Errors
     /// [`ProviderError::Refused`]: any of these is wrong, or the answer came from another
@@ -80,10 +85,11 @@ pub trait IdentityProvider: Send + Sync {
 /// Where an issuer's keys are published.
 #[async_trait]
 pub trait KeySets: Send + Sync {
-    /// The JWK set of `issuer`, as JSON, not older than this call.
+    /// The JWK set of `issuer`, as JSON, not older than this call. It has at least one key.
     ///
     /// # Errors
-    /// It can't be had. Whoever asks bounds how often.
+    /// It can't be had. Whoever asks bounds how often. [`ProviderError::Refused`]: the
+    /// issuer isn't one that was configured.
     async fn key_set(&self, issuer: &str) -> Result<String, ProviderError>;
 }
 
