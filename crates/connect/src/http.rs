@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 
 /// How long another system is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -112,15 +112,23 @@ fn is_loopback(url: &Url) -> bool {
 /// # Errors
 /// A text that follows the name of the setting.
 pub(crate) fn client(url: &Url, patience: &Patience, redirects: redirect::Policy) -> Result<Client, String> {
-    let mut builder = Client::builder()
+    built(builder(url, patience, redirects))
+}
+
+/// As [`client`] has it, for whoever wants more of it.
+pub(crate) fn builder(url: &Url, patience: &Patience, redirects: redirect::Policy) -> ClientBuilder {
+    let builder = Client::builder()
         .user_agent(concat!("halligan/", env!("CARGO_PKG_VERSION")))
         .redirect(redirects)
         .referer(false)
         .timeout(patience.attempt)
         .https_only(!is_plain(url));
-    if is_plain(url) {
-        builder = builder.no_proxy();
-    }
+    if is_plain(url) { builder.no_proxy() } else { builder }
+}
+
+/// # Errors
+/// A text that follows the name of the setting.
+pub(crate) fn built(builder: ClientBuilder) -> Result<Client, String> {
     builder.build().map_err(|error| format!("can't be asked over TLS on this machine: {}", chain(&error)))
 }
 

@@ -1,10 +1,12 @@
 //! The rest of the outside: where the log is written to and read from, its
-//! witnesses, and the tools that hold incidents. Outgoing HTTP happens only here.
+//! witnesses, the tools that hold incidents, and the providers that people sign in
+//! with. Outgoing HTTP happens only here.
 
 pub mod directory_archive;
 pub mod http_log;
 pub mod incidents;
 pub mod ocsf;
+pub mod oidc;
 pub mod witness;
 
 mod http;
