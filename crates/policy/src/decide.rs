@@ -1,0 +1,141 @@
+//! The answer to one question.
+
+use std::collections::BTreeSet;
+
+use cedar_policy::{Authorizer, Entities, PolicySet as CedarPolicies, Request};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::question::{Question, Who};
+use crate::set::{PolicySet, Rule};
+use crate::translate::{Translated, translate};
+
+/// What a refusal's reader could do at once to satisfy the rule that refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Obligation {
+    /// Prove who they are again, with a second factor.
+    StepUp,
+    /// Sign the acknowledgement with a passkey.
+    Sign,
+}
+
+impl Obligation {
+    /// All there are.
+    pub const ALL: [Self; 2] = [Self::StepUp, Self::Sign];
+
+    /// The word in `@obliges`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::StepUp => "stepUp",
+            Self::Sign => "sign",
+        }
+    }
+}
+
+/// The policies' answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Decision {
+    /// Whether it may be done.
+    pub allow: bool,
+    /// The ids of the policies that decided, in the order of the files: the permits that
+    /// were satisfied; or the forbids that were (or could not be evaluated); or, where
+    /// nothing permits, the permits that could have.
+    pub rules: Vec<String>,
+    /// What would satisfy the rules that refused: all of the forbids' texts, and one of
+    /// the permits', if nothing permits. Empty if it may be done.
+    pub unmet: Vec<String>,
+    /// What the forbids that refused offer as a remedy. Others may have refused too:
+    /// see [`Decision::can_be_healed`].
+    pub obligations: Vec<Obligation>,
+    /// Whether doing all of `obligations` leaves nothing that refuses.
+    pub can_be_healed: bool,
+    /// Policies that could not be evaluated, each with the reason: an alarm. A permit
+    /// counts as not satisfied, a forbid as satisfied.
+    pub errors: Vec<String>,
+}
+
+/// What the rules of one effect come to.
+struct Outcome<'a> {
+    satisfied: Vec<&'a Rule>,
+    erring: Vec<&'a Rule>,
+    errors: Vec<String>,
+}
+
+impl PolicySet {
+    /// Answers. Pure in the question and in the policies. Fails closed: a question that
+    /// the schema has no place for is refused, and says so in `errors`.
+    #[must_use]
+    pub fn decide(&self, question: &Question<'_>) -> Decision {
+        if matches!(question.principal, Who::Machine(_)) && !question.action.is_open_to_machines() {
+            let unmet = format!("let a person do it: no machine may {}", question.action);
+            return Decision { unmet: vec![unmet], ..Decision::default() };
+        }
+        match translate(question) {
+            Ok(translated) => self.decide_translated(question, &translated),
+            Err(error) => Decision {
+                unmet: vec!["nobody may: the policies can't be asked".to_owned()],
+                errors: vec![format!("the question doesn't fit the schema: {error}")],
+                ..Decision::default()
+            },
+        }
+    }
+
+    fn decide_translated(&self, question: &Question<'_>, translated: &Translated) -> Decision {
+        let Translated { request, entities } = translated;
+        let rules = self.about(question.action);
+        let permits = self.outcome(&rules.permits, request, entities);
+        let forbids = self.outcome(&rules.forbids, request, entities);
+        let errors = [permits.errors, forbids.errors].concat();
+        let mut refusing = [forbids.satisfied, forbids.erring].concat();
+        refusing.sort_by_key(|rule| rule.position);
+        let permitted = !permits.satisfied.is_empty();
+        if permitted && refusing.is_empty() {
+            return Decision { allow: true, rules: ids(&permits.satisfied), errors, ..Decision::default() };
+        }
+        let could = if permitted { Vec::new() } else { self.could_permit(question) };
+        let obligations: BTreeSet<Obligation> = refusing.iter().filter_map(|rule| rule.obliges).collect();
+        let mut unmet: Vec<String> = Vec::new();
+        for text in refusing.iter().chain(&could).map(|rule| rule.unmet(question)) {
+            if !unmet.contains(&text) {
+                unmet.push(text);
+            }
+        }
+        if unmet.is_empty() {
+            unmet.push(format!("nobody may: no policy permits to {} this", question.action));
+        }
+        Decision {
+            allow: false,
+            rules: ids(if refusing.is_empty() { &could } else { &refusing }),
+            unmet,
+            can_be_healed: permitted && refusing.iter().all(|rule| rule.obliges.is_some()),
+            obligations: obligations.into_iter().collect(),
+            errors,
+        }
+    }
+
+    fn outcome(&self, policies: &CedarPolicies, request: &Request, entities: &Entities) -> Outcome<'_> {
+        let response = Authorizer::new().is_authorized(request, policies, entities);
+        let mut satisfied: Vec<&Rule> = response.diagnostics().reason().filter_map(|id| self.rule(id)).collect();
+        satisfied.sort_by_key(|rule| rule.position);
+        let mut erring: Vec<&Rule> = Vec::new();
+        let mut errors = Vec::new();
+        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
+            erring.extend(self.rule(error.policy_id()));
+            errors.push(format!("policy `{}` could not be evaluated: {}", error.policy_id(), error.inner()));
+        }
+        errors.sort();
+        Outcome { satisfied, erring, errors }
+    }
+
+    /// The permits that are about such a question at all, leaving out those that name
+    /// another person, machine or resource.
+    fn could_permit(&self, question: &Question<'_>) -> Vec<&Rule> {
+        self.rules().iter().filter(|rule| rule.could_permit(question)).collect()
+    }
+}
+
+fn ids(rules: &[&Rule]) -> Vec<String> {
+    rules.iter().map(|rule| rule.id.clone()).collect()
+}

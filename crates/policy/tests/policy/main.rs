@@ -1,0 +1,5 @@
+//! Policies: the defaults, bad input, and what must hold of any.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+mod defaults;
+mod world;
