@@ -1,6 +1,7 @@
 //! Public keys of passkeys.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{
@@ -13,8 +14,11 @@ use super::{decode, encode};
 
 /// The longest `SubjectPublicKeyInfo`, in bytes: RSA with 4,096 bits.
 const SPKI_BYTES_MAX: usize = 550;
-/// The shortest of RSA: 2,048 bits.
-const RSA_SPKI_BYTES_MIN: usize = 294;
+/// Where the modulus stands in one of RSA with 2,048 bits and more, and what stands after it:
+/// the exponent, 65,537. Authenticators make no other.
+const RSA_MODULUS_AT: usize = 32;
+const RSA_EXPONENT: [u8; 5] = [0x02, 0x03, 0x01, 0x00, 0x01];
+const RSA_BITS: RangeInclusive<usize> = 2_048..=4_096;
 
 /// The signature algorithms of passkeys that are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,12 +86,13 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`PasskeyFault::PublicKey`]: it is none of this algorithm, a point that is not on
-    /// the curve, or RSA with fewer than 2,048 or more than 4,096 bits.
+    /// the curve, RSA with fewer than 2,048 or more than 4,096 bits or another exponent
+    /// than 65,537.
     pub fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, PasskeyFault> {
         let key = ParsedPublicKey::new(algorithm.verification(), bytes).map_err(|_| PasskeyFault::PublicKey)?;
         let spki = key.as_der().map_err(|_| PasskeyFault::PublicKey)?;
         let key = Self { algorithm, spki: encode(spki.as_ref()) };
-        key.parse()?;
+        key.parse().map_err(|_| PasskeyFault::PublicKey)?;
         Ok(key)
     }
 
@@ -109,12 +114,18 @@ impl PublicKey {
 
     fn parse(&self) -> Result<ParsedPublicKey, PasskeyFault> {
         let spki = decode(&self.spki, SPKI_BYTES_MAX)?;
-        if self.algorithm == Algorithm::RS256 && spki.len() < RSA_SPKI_BYTES_MIN {
-            return Err(PasskeyFault::PublicKey);
-        }
         let key = ParsedPublicKey::new(self.algorithm.verification(), &spki).map_err(|_| PasskeyFault::PublicKey)?;
         // The library takes other encodings of the same key too; one has to be enough.
         let canonical = key.as_der().map_err(|_| PasskeyFault::PublicKey)?;
-        if canonical.as_ref() == spki { Ok(key) } else { Err(PasskeyFault::PublicKey) }
+        let taken = self.algorithm != Algorithm::RS256 || rsa_bits(&spki).is_some_and(|bits| RSA_BITS.contains(&bits));
+        if canonical.as_ref() == spki && taken { Ok(key) } else { Err(PasskeyFault::PublicKey) }
     }
+}
+
+/// The size of an RSA key in DER. For one of fewer than 2,048 bits it is wrong, and too small.
+fn rsa_bits(spki: &[u8]) -> Option<usize> {
+    let modulus = spki.get(RSA_MODULUS_AT..)?.strip_suffix(&RSA_EXPONENT)?;
+    let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
+    let unused = modulus.first()?.leading_zeros();
+    (modulus.len() * 8).checked_sub(usize::try_from(unused).ok()?)
 }

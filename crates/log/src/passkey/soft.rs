@@ -84,13 +84,18 @@ impl SoftAuthenticator {
     /// What `navigator.credentials.create` gives for `challenge`.
     ///
     /// # Errors
-    /// None that is known of: the parts are encoded to memory.
+    /// [`PasskeyFault::CredentialId`]: its length doesn't fit two bytes.
     pub fn register(&self, challenge: &[u8; 32]) -> Result<Registration, PasskeyFault> {
-        let malformed = PasskeyFault::AttestationObject;
-        let data = self.attested_data(&to_bytes(&self.cose_key()).ok_or(malformed)?);
-        let object = Self::attestation_object("none", Vec::new(), &data)?;
+        let length = u16::try_from(self.credential.len()).map_err(|_| PasskeyFault::CredentialId)?.to_be_bytes();
+        let (data, key) = (self.authenticator_data(ATTESTED), to_bytes(&self.cose_key())?);
+        let data = [data.as_slice(), &[0; 16], &length, &self.credential, &key].concat();
+        let object = Value::Map(vec![
+            ("fmt".into(), "none".into()),
+            ("attStmt".into(), Value::Map(Vec::new())),
+            ("authData".into(), Value::from(data)),
+        ]);
         let client_data = encode(&self.client_data(Ceremony::Create.as_str(), challenge));
-        Ok(Registration { client_data, attestation_object: encode(&object) })
+        Ok(Registration { client_data, attestation_object: encode(&to_bytes(&object)?) })
     }
 
     /// What `navigator.credentials.get` gives for `challenge`.
@@ -137,34 +142,8 @@ impl SoftAuthenticator {
         [relying.as_slice(), &[flags], &self.counter.to_be_bytes()].concat()
     }
 
-    /// The authenticator data of a registration, with this COSE key.
-    #[must_use]
-    pub fn attested_data(&self, cose_key: &[u8]) -> Vec<u8> {
-        let length = u16::try_from(self.credential.len()).unwrap_or(u16::MAX).to_be_bytes();
-        let data = self.authenticator_data(ATTESTED);
-        [data.as_slice(), &[0; 16], &length, &self.credential, cose_key].concat()
-    }
-
-    /// An attestation object of these parts.
-    ///
-    /// # Errors
-    /// None that is known of: it is encoded to memory.
-    pub fn attestation_object(
-        format: &str,
-        statement: Vec<(Value, Value)>,
-        authenticator_data: &[u8],
-    ) -> Result<Vec<u8>, PasskeyFault> {
-        let object = Value::Map(vec![
-            (Value::from("fmt"), Value::from(format)),
-            (Value::from("attStmt"), Value::Map(statement)),
-            (Value::from("authData"), Value::from(authenticator_data)),
-        ]);
-        to_bytes(&object).ok_or(PasskeyFault::AttestationObject)
-    }
-
     /// Its public key as COSE has it.
-    #[must_use]
-    pub fn cose_key(&self) -> Value {
+    fn cose_key(&self) -> Value {
         let public = public_bytes(&self.pair);
         let mut fields = vec![(3, Value::from(self.algorithm().cose()))];
         match &self.pair {
@@ -200,8 +179,8 @@ fn public_bytes(pair: &Pair) -> &[u8] {
     }
 }
 
-fn to_bytes(value: &Value) -> Option<Vec<u8>> {
+fn to_bytes(value: &Value) -> Result<Vec<u8>, PasskeyFault> {
     let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).ok()?;
-    Some(bytes)
+    ciborium::into_writer(value, &mut bytes).map_err(|_| PasskeyFault::AttestationObject)?;
+    Ok(bytes)
 }
