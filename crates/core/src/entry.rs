@@ -10,7 +10,7 @@ use crate::actor::Actor;
 use crate::catalogue::Target;
 use crate::event::{Event, Personal, Recorded};
 use crate::grant::Grant;
-use crate::id::{GrantId, PersonId};
+use crate::id::{GrantId, PartyName};
 use crate::incident::IncidentRef;
 
 /// The version of the envelope.
@@ -106,7 +106,7 @@ pub struct Links {
     pub grant: Option<GrantId>,
     /// Whose grant it is: the person whose access begins, ends or is talked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requester: Option<PersonId>,
+    pub requester: Option<PartyName>,
 }
 
 impl Links {
@@ -119,7 +119,7 @@ impl Links {
     /// To a grant.
     #[must_use]
     pub fn to(grant: &Grant) -> Self {
-        Self { grant: Some(grant.request.id), requester: Some(grant.request.requester.person.clone()) }
+        Self { grant: Some(grant.request.id), requester: Some(grant.request.requester.name()) }
     }
 }
 

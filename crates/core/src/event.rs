@@ -9,10 +9,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::actor::Freshness;
 use crate::catalogue::RoleArn;
 use crate::grant::{Evidence, ExtensionHash, Limits, RequestHash, ScopeHash};
 use crate::iam::{SessionName, SourceIdentity};
 use crate::id::{GrantId, MintId, Nonce, PersonId, ScopeId};
+use crate::signed::Signed;
 use crate::text::Reason;
 
 /// The personal part of an entry: free text, addresses, names. It is committed
@@ -107,6 +109,9 @@ pub enum Event {
         limits: Limits,
         /// The rules that permitted it.
         rules: Vec<String>,
+        /// How long before it the requester had proved who they are.
+        #[serde(default, skip_serializing_if = "Freshness::is_unknown")]
+        fresh: Freshness,
     },
     /// Something was asked for and refused; nothing changed.
     #[serde(rename = "action.refused")]
@@ -115,7 +120,10 @@ pub enum Event {
         action: String,
         /// The problem's type, as the API names it.
         problem: String,
-        /// The rule that refused it, and what would satisfy it.
+        /// The rules that refused it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+        /// What would satisfy them.
         unmet: Vec<String>,
     },
     /// Refusals of callers who are not known, or of too many, counted.
@@ -141,6 +149,19 @@ pub enum Event {
     GrantAcknowledged {
         /// To what.
         request_hash: RequestHash,
+        /// How many more people must say yes before it counts: one, at the first of the two that a machine's request
+        /// needs.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        remaining: u8,
+        /// Their passkey's signature over it, where they gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed: Option<Signed>,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+        /// How long before it they had proved who they are.
+        #[serde(default, skip_serializing_if = "Freshness::is_unknown")]
+        fresh: Freshness,
     },
     /// A second person said no to the request.
     #[serde(rename = "grant.declined")]
@@ -165,6 +186,9 @@ pub enum Event {
         duration_seconds: i64,
         /// Until when it waits.
         acknowledge_by: Timestamp,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// A second person said yes to a later end.
     #[serde(rename = "extension.acknowledged")]
@@ -173,6 +197,15 @@ pub enum Event {
         extension_hash: ExtensionHash,
         /// The new end.
         ends_at: Timestamp,
+        /// Their passkey's signature over it, where they gave one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signed: Option<Signed>,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+        /// How long before it they had proved who they are.
+        #[serde(default, skip_serializing_if = "Freshness::is_unknown")]
+        fresh: Freshness,
     },
     /// A second person said no to a later end.
     #[serde(rename = "extension.declined")]
@@ -200,6 +233,9 @@ pub enum Event {
     GrantRevoked {
         /// By whom or what.
         cause: RevokedBy,
+        /// The rules that permitted it, where a person did.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// Credentials are about to be minted; they leave only when this is durable.
     #[serde(rename = "credentials.intended")]
@@ -216,6 +252,9 @@ pub enum Event {
         token_seconds: u32,
         /// Whether a console sign-in was asked for.
         console: bool,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// Credentials were minted and handed out.
     #[serde(rename = "credentials.issued")]
@@ -419,6 +458,111 @@ pub enum Event {
         /// SHA-256 over what decides now.
         after: String,
     },
+    /// Policies that were to be used from now on are faulty: those from before still decide.
+    #[serde(rename = "policy.rejected")]
+    PolicyRejected {
+        /// SHA-256 over what still decides.
+        kept: String,
+        /// What is wrong, and where.
+        because: Vec<String>,
+    },
+    /// A policy could not be evaluated. A permit then permits nothing, and a forbid forbids.
+    #[serde(rename = "policy.faulty")]
+    PolicyFaulty {
+        /// Which, and what it said.
+        because: String,
+    },
+    /// Somebody signed in, in a browser.
+    #[serde(rename = "session.opened")]
+    SessionOpened {
+        /// Names the session.
+        session: Uuid,
+        /// By what: `provider`, or `passkey` while the provider is down.
+        method: String,
+        /// When they last proved who they are.
+        proved_at: Timestamp,
+        /// Whether with a second factor or a passkey.
+        mfa: bool,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+    },
+    /// Somebody who was signed in has proved again who they are.
+    #[serde(rename = "session.stepped_up")]
+    SessionSteppedUp {
+        /// Which session.
+        session: Uuid,
+        /// By what: `provider` or `passkey`.
+        method: String,
+        /// When they did.
+        proved_at: Timestamp,
+        /// Whether with a second factor or a passkey.
+        mfa: bool,
+    },
+    /// A session of a browser is over before its time.
+    #[serde(rename = "session.ended")]
+    SessionEnded {
+        /// Which.
+        session: Uuid,
+    },
+    /// A person enrolled a passkey. It doesn't count for acknowledgements yet.
+    #[serde(rename = "passkey.enrolled")]
+    PasskeyEnrolled {
+        /// The id of its credential, base64url.
+        credential: String,
+        /// What it signs with: `ES256`, `EdDSA` or `RS256`.
+        algorithm: String,
+        /// Its public half: `SubjectPublicKeyInfo` in DER, base64url.
+        public_key: String,
+        /// For which relying party: the host that people see.
+        rp_id: String,
+        /// At which origin.
+        origin: String,
+        /// What a second person's signature confirms: SHA-256 over person, credential and key.
+        enrolment: String,
+    },
+    /// An enrolment was told on a channel that the browser has no part in. It counts for acknowledgements a day later.
+    #[serde(rename = "passkey.noticed")]
+    PasskeyNoticed {
+        /// Which.
+        credential: String,
+        /// Whose.
+        person: PersonId,
+        /// Where it was told.
+        channel: String,
+    },
+    /// A second person who has a passkey of their own vouches for an enrolment. It counts from now on.
+    #[serde(rename = "passkey.confirmed")]
+    PasskeyConfirmed {
+        /// Which.
+        credential: String,
+        /// Whose.
+        person: PersonId,
+        /// What was confirmed.
+        enrolment: String,
+        /// The second person's signature over it.
+        signed: Signed,
+    },
+    /// A passkey counts no more.
+    #[serde(rename = "passkey.removed")]
+    PasskeyRemoved {
+        /// Which.
+        credential: String,
+        /// Whose it was.
+        person: PersonId,
+    },
+    /// A passkey's counter went back: there may be a copy of it.
+    #[serde(rename = "passkey.counter_went_back")]
+    PasskeyCounterWentBack {
+        /// Which.
+        credential: String,
+        /// Whose.
+        person: PersonId,
+        /// What it had been.
+        before: u32,
+        /// What it is now.
+        after: u32,
+    },
     /// What people do in a target account is not recorded as it should be.
     #[serde(rename = "trail.missing")]
     TrailMissing {
@@ -436,6 +580,11 @@ pub enum Event {
         /// SHA-256 of its configuration file.
         configuration_sha256: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+const fn is_zero(count: &u8) -> bool {
+    *count == 0
 }
 
 impl Event {

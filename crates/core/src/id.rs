@@ -152,6 +152,14 @@ name!(
     PersonId, "person id"
 );
 name!(
+    /// A machine that asks: a pipeline, an incident tool.
+    MachineId, "machine name"
+);
+name!(
+    /// A person's id or a machine's: they share one set of names.
+    PartyName, "name of a person or a machine"
+);
+name!(
     /// A group of persons, as the catalogue names it.
     GroupId, "group name"
 );
@@ -175,6 +183,18 @@ name!(
     /// An archive, a sink or a witness of the log, as the configuration names it.
     PlaceId, "name of a place"
 );
+
+impl From<&PersonId> for PartyName {
+    fn from(person: &PersonId) -> Self {
+        Self(person.0.clone())
+    }
+}
+
+impl From<&MachineId> for PartyName {
+    fn from(machine: &MachineId) -> Self {
+        Self(machine.0.clone())
+    }
+}
 
 /// One issuance of credentials under a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

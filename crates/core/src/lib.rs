@@ -12,6 +12,7 @@ pub mod grant;
 pub mod iam;
 pub mod id;
 pub mod incident;
+pub mod signed;
 pub mod text;
 
 mod time;

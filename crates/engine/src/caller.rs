@@ -2,19 +2,26 @@
 
 use std::net::IpAddr;
 
-use halligan_core::actor::{Actor, Human};
+use halligan_core::actor::{Actor, Human, Party, Shown};
 use halligan_core::catalogue::Role;
 use halligan_core::grant::Grant;
-use halligan_core::id::{DeploymentId, ProviderId};
+use halligan_core::id::{DeploymentId, PersonId, ProviderId};
+use halligan_policy::SignInMethod;
 use jiff::Timestamp;
 
+use crate::access::Asker;
 use crate::ports::{Action, Credentials, IdempotencyKey, QueuedEntry, SecretText};
+use crate::problem::{Problem, ProblemKind};
 
-/// A person who has been authenticated, and how this call came in.
+/// Somebody who has been authenticated, and how this call came in.
 #[derive(Debug, Clone)]
 pub struct Caller {
     /// Who.
-    pub human: Human,
+    pub party: Party,
+    /// By which way, and how fresh the proof of who they are.
+    pub shown: Shown,
+    /// How they signed in, if they did.
+    pub method: Option<SignInMethod>,
     /// From where, behind the trusted proxies.
     pub address: Option<IpAddr>,
     /// The call's idempotency key, if it has one.
@@ -25,7 +32,30 @@ impl Caller {
     /// As entries name it.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::api(self.human.clone())
+        Actor { party: Some(self.party.clone()), channel: self.shown.channel }
+    }
+
+    /// As policies see it.
+    #[must_use]
+    pub const fn asker(&self) -> Asker<'_> {
+        Asker { party: &self.party, shown: self.shown, method: self.method }
+    }
+
+    /// The person, for what no machine may do.
+    ///
+    /// # Errors
+    /// It is a machine.
+    pub fn human(&self, action: &str) -> Result<&Human, Problem> {
+        self.party.human().ok_or_else(|| {
+            let detail = format!("`{}` is a machine, and only a person may {action}", self.party.as_str());
+            Problem::new(ProblemKind::NotPermitted, detail).unmet(vec!["sign in as a person".to_owned()])
+        })
+    }
+
+    /// Whether it is this person, or a machine on their behalf.
+    #[must_use]
+    pub fn stands_for(&self, person: &PersonId) -> bool {
+        self.party.stands_for(person)
     }
 }
 

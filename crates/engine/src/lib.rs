@@ -1,11 +1,12 @@
 //! Ports, use cases and reconcilers: what Halligan does, without knowing with what.
 
+pub mod access;
 pub mod audit;
-pub mod authority;
 pub mod broker;
 pub mod caller;
 pub mod changes;
 pub mod fakes;
+pub mod identity;
 pub mod life;
 pub mod ports;
 pub mod problem;

@@ -4,6 +4,7 @@ use halligan_core::catalogue::InvalidArn;
 use halligan_core::grant::Refusal;
 use halligan_core::id::InvalidId;
 use halligan_core::text::InvalidReason;
+use halligan_policy::Obligation;
 
 use crate::ports::{MintError, StoreError};
 
@@ -17,8 +18,12 @@ pub struct Problem {
     pub detail: String,
     /// The field of the request that was wrong.
     pub field: Option<&'static str>,
-    /// Rules that refused, each with what would satisfy it.
+    /// The rules that refused.
+    pub rules: Vec<String>,
+    /// What would satisfy them.
     pub unmet: Vec<String>,
+    /// What the caller can do at once so that they are satisfied.
+    pub obligations: Vec<Obligation>,
     /// When the same call may go through.
     pub retry_after_seconds: Option<u32>,
 }
@@ -26,7 +31,15 @@ pub struct Problem {
 impl Problem {
     /// A problem without field, rules and retry.
     pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None, unmet: Vec::new(), retry_after_seconds: None }
+        Self {
+            kind,
+            detail: detail.into(),
+            field: None,
+            rules: Vec::new(),
+            unmet: Vec::new(),
+            obligations: Vec::new(),
+            retry_after_seconds: None,
+        }
     }
 
     /// About this field of the request.
@@ -36,7 +49,15 @@ impl Problem {
         self
     }
 
-    /// Because of these rules.
+    /// By these rules of the policy.
+    #[must_use]
+    pub fn by(mut self, rules: Vec<String>, obligations: Vec<Obligation>) -> Self {
+        self.rules = rules;
+        self.obligations = obligations;
+        self
+    }
+
+    /// This would satisfy them.
     #[must_use]
     pub fn unmet(mut self, unmet: Vec<String>) -> Self {
         self.unmet = unmet;
@@ -92,6 +113,12 @@ kinds! {
     Unauthenticated = "unauthenticated", "The caller is not known";
     /// The token is good and nobody's.
     UnlinkedPrincipal = "unlinked-principal", "The login belongs to no person";
+    /// The sign-in broke a rule, or was used before.
+    SignIn = "sign-in-refused", "The sign-in was refused";
+    /// The identity provider doesn't answer.
+    ProviderUnavailable = "provider-unavailable", "The identity provider is unavailable";
+    /// A passkey's answer is not good, or the passkey doesn't count.
+    PasskeyRefused = "passkey-refused", "The passkey was refused";
     /// No such thing, or not for this caller's eyes.
     NotFound = "not-found", "There is no such thing";
     /// Not with this method.
@@ -182,7 +209,8 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match &refusal {
             Refusal::WrongState { .. } | Refusal::Overdue(_) | Refusal::NotDue(_) => ProblemKind::WrongState,
-            Refusal::SamePerson { .. } => ProblemKind::SamePerson,
+            Refusal::SamePerson { .. } | Refusal::SecondPerson(_) => ProblemKind::SamePerson,
+            Refusal::Machine { .. } => ProblemKind::NotPermitted,
             Refusal::NotRequester { .. } => ProblemKind::NotRequester,
             Refusal::HashMismatch => ProblemKind::HashMismatch,
             Refusal::NotAcknowledged => ProblemKind::NotAcknowledged,

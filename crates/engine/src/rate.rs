@@ -2,9 +2,15 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use halligan_core::id::PartyName;
+use halligan_core::incident::IncidentRef;
 use jiff::{SignedDuration, Timestamp};
+
+use crate::caller::Caller;
+use crate::problem::{Problem, ProblemKind};
 
 /// More keys than this and the oldest windows are forgotten.
 const KEYS_MAX: usize = 10_000;
@@ -24,14 +30,29 @@ impl<K: Eq + Hash + Clone> Rate<K> {
         Self { calls_max, window, counts: Mutex::default() }
     }
 
+    /// Gives one call of `key` back.
+    pub fn give_back(&self, key: &K) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = counts.get_mut(key) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Takes one call of `key`, or says in how many seconds there is one again.
     ///
     /// # Errors
     /// The seconds until the window ends.
     pub fn take(&self, key: &K, now: Timestamp) -> Result<(), u32> {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= KEYS_MAX {
+        if counts.len() >= KEYS_MAX && !counts.contains_key(key) {
             counts.retain(|_, (since, _)| now.duration_since(*since) < self.window);
+            if counts.len() >= KEYS_MAX {
+                // The table stays bounded: the oldest half may begin anew.
+                let mut begun: Vec<Timestamp> = counts.values().map(|(since, _)| *since).collect();
+                begun.sort_unstable();
+                let middle = begun.get(KEYS_MAX / 2).copied().unwrap_or(now);
+                counts.retain(|_, (since, _)| *since > middle);
+            }
         }
         let (since, count) = counts.entry(key.clone()).or_insert((now, 0));
         let passed = now.duration_since(*since);
@@ -44,6 +65,65 @@ impl<K: Eq + Hash + Clone> Rate<K> {
         }
         *count += 1;
         Ok(())
+    }
+}
+
+/// How often somebody may ask for access.
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// One person or machine, an hour.
+    pub requests_per_person: u32,
+    /// All, about one incident, an hour.
+    pub requests_per_incident: u32,
+    /// One address, an hour.
+    pub requests_per_address: u32,
+    /// Refused acknowledgements of one person, an hour.
+    pub refused_acknowledgements: u32,
+}
+
+/// Counts who asks how often.
+pub(crate) struct Asking {
+    people: Rate<PartyName>,
+    incidents: Rate<IncidentRef>,
+    addresses: Rate<IpAddr>,
+    acknowledgements: Rate<PartyName>,
+}
+
+impl Asking {
+    pub(crate) fn new(rates: &Rates) -> Self {
+        let hour = SignedDuration::from_hours(1);
+        Self {
+            people: Rate::new(rates.requests_per_person, hour),
+            incidents: Rate::new(rates.requests_per_incident, hour),
+            addresses: Rate::new(rates.requests_per_address, hour),
+            acknowledgements: Rate::new(rates.refused_acknowledgements, hour),
+        }
+    }
+
+    /// Takes one request.
+    pub(crate) fn request(&self, caller: &Caller, incident: &IncidentRef, now: Timestamp) -> Result<(), Problem> {
+        let limited = |what: &str, seconds| {
+            let detail = format!("there were too many requests {what} within an hour");
+            Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
+        };
+        if let Some(address) = caller.address {
+            self.addresses.take(&address, now).map_err(|seconds| limited("from this address", seconds))?;
+        }
+        let name = caller.party.name();
+        self.people.take(&name, now).map_err(|seconds| limited(&format!("of `{name}`"), seconds))?;
+        self.incidents.take(incident, now).map_err(|seconds| limited(&format!("about `{incident}`"), seconds))
+    }
+
+    /// Takes one acknowledgement; it is given back when it was a good one.
+    pub(crate) fn acknowledgement(&self, name: &PartyName, now: Timestamp) -> Result<(), Problem> {
+        self.acknowledgements.take(name, now).map_err(|seconds| {
+            let detail = "too many of your acknowledgements were refused within an hour";
+            Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
+        })
+    }
+
+    pub(crate) fn good(&self, name: &PartyName) {
+        self.acknowledgements.give_back(name);
     }
 }
 

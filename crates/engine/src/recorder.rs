@@ -7,7 +7,7 @@ use halligan_core::actor::Actor;
 use halligan_core::entry::{Draft, Links, Subject};
 use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::Grant;
-use halligan_core::id::PersonId;
+use halligan_core::id::PartyName;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::ports::{Change, Clock, Committed, Entropy, Facts, GrantStore, StoreError};
@@ -31,7 +31,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct Window {
     since: Option<Timestamp>,
-    by_person: HashMap<PersonId, u32>,
+    by_party: HashMap<PartyName, u32>,
     counted: BTreeMap<ProblemKind, u64>,
 }
 
@@ -96,6 +96,11 @@ impl Recorder {
         Ok(())
     }
 
+    /// Wakes who publishes what was committed by another way.
+    pub fn wake(&self) {
+        self.wake.publisher.notify_one();
+    }
+
     /// Records something that changes no grant. A store that doesn't answer is
     /// told to the operators' log: the caller has something graver to say.
     pub async fn record(&self, actor: Actor, subject: Subject, recorded: Recorded) {
@@ -111,10 +116,10 @@ impl Recorder {
         }
     }
 
-    /// Whether one more refusal of `person` is an entry of its own.
-    pub fn admits(&self, person: &PersonId, kind: ProblemKind) -> bool {
+    /// Whether one more refusal of `party` is an entry of its own.
+    pub fn admits(&self, party: &PartyName, kind: ProblemKind) -> bool {
         let mut window = self.window();
-        let count = window.by_person.entry(person.clone()).or_default();
+        let count = window.by_party.entry(party.clone()).or_default();
         *count = count.saturating_add(1);
         if *count <= ENTRIES_PER_WINDOW {
             return true;
@@ -137,7 +142,7 @@ impl Recorder {
                 return;
             }
             window.since = Some(now);
-            window.by_person.clear();
+            window.by_party.clear();
             (since, std::mem::take(&mut window.counted))
         };
         if !counted.is_empty() {

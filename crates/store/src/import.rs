@@ -11,7 +11,7 @@ use crate::entries::{insert, read};
 use crate::fields::Fields;
 use crate::open::Database;
 use crate::writing::{Failure, insist};
-use crate::{cursors, instants, log, personal};
+use crate::{cursors, instants, log, passkeys, personal};
 
 #[async_trait]
 impl LogRestore for Database {
@@ -43,7 +43,7 @@ fn unlike(QueuedEntry { position, sealed, leaf }: &QueuedEntry) -> Option<String
 }
 
 async fn write_import(connection: &mut AnyConnection, import: &Import, now: Timestamp) -> Result<(), Failure> {
-    let Import { after, last, known, entries, tail, grants, effects, head } = import;
+    let Import { after, last, known, entries, tail, grants, effects, passkeys, head } = import;
     // In the order of their keys, and before the head, as every commit does.
     let mut grants: Vec<_> = grants.iter().collect();
     grants.sort_by_key(|grant| grant.request.id);
@@ -51,6 +51,8 @@ async fn write_import(connection: &mut AnyConnection, import: &Import, now: Time
         replace_grant(connection, grant).await?;
     }
     ask_for(connection, effects, now).await?;
+    passkeys::learn(connection, passkeys).await?;
+    forget_logins(connection).await?;
 
     let query = sqlx::query("UPDATE entries_head SET position = position RETURNING position");
     let row = query.fetch_one(&mut *connection).await?;
@@ -87,6 +89,14 @@ async fn write_import(connection: &mut AnyConnection, import: &Import, now: Time
     query.execute(&mut *connection).await?;
     cursors::back_to(connection, *after).await?;
     log::replace_head(connection, *head).await
+}
+
+/// Some of them ended after the store was saved, and nothing tells which.
+async fn forget_logins(connection: &mut AnyConnection) -> Result<(), Failure> {
+    for all in ["DELETE FROM sessions", "DELETE FROM ceremonies", "DELETE FROM login_groups"] {
+        sqlx::query(all).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 /// The store's own entries behind those of the log: written anew, since their times may be others.

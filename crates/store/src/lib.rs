@@ -7,12 +7,15 @@
 //! with it on every read.
 //!
 //! Locks are always taken in the order of [`GrantStore::commit`]: the grant, its
-//! idempotency key, work by its key, and the head of the entries last; behind that
-//! only what an import replaces, and no commit touches. A transaction that follows
-//! it never waits for one that waits for it.
+//! idempotency key, work by its key, and the head of the entries last; sessions and
+//! passkeys come before the head too, and ceremonies have no part in it. Behind the head
+//! comes only what an import replaces, and no commit touches. A transaction that follows
+//! it never waits for one that waits for it; two that delete several rows may, and one
+//! of them is tried again.
 //!
 //! [`GrantStore::commit`]: halligan_engine::ports::GrantStore::commit
 
+mod ceremonies;
 mod commit;
 mod cursors;
 mod entries;
@@ -26,10 +29,13 @@ mod import;
 mod instants;
 mod leases;
 mod log;
+mod login_groups;
 mod migrations;
 mod open;
+mod passkeys;
 mod personal;
 mod roles;
+mod sessions;
 mod work;
 mod writing;
 

@@ -8,13 +8,15 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::open::Engine;
 
 /// Every migration, oldest first. What was released is not edited.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "grants", include_str!("../migrations/0001_grants.sql")),
     (2, "entries", include_str!("../migrations/0002_entries.sql")),
     (3, "work", include_str!("../migrations/0003_work.sql")),
     (4, "roles", include_str!("../migrations/0004_roles.sql")),
     (5, "idempotency", include_str!("../migrations/0005_idempotency.sql")),
     (6, "log", include_str!("../migrations/0006_log.sql")),
+    (7, "identity", include_str!("../migrations/0007_identity.sql")),
+    (8, "imports", include_str!("../migrations/0008_imports.sql")),
 ];
 
 /// The numbers of all of them.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::command::{Command, Deadline};
+use super::command::{Command, Deadline, Yes};
 use super::containment::{Containment, Evidence};
 use super::hash::{ExtensionHash, RequestHash};
 use super::refusal::Refusal;
@@ -11,7 +11,7 @@ use super::state::{
     Standing, State,
 };
 use super::{Effect, Transition};
-use crate::actor::Human;
+use crate::actor::{Human, Party, Shown};
 use crate::event::{Event, Recorded, RevokedBy};
 use crate::id::Nonce;
 use crate::text::Reason;
@@ -70,7 +70,9 @@ impl Grant {
         }
         let wrong_state = Refusal::WrongState { command: command.name(), phase: self.phase() };
         match (&self.state, command) {
-            (State::Pending(_), Command::Acknowledge { by, hash }) => self.acknowledge_pending(by, hash, now),
+            (State::Pending(pending), Command::Acknowledge { by, hash, yes }) => {
+                self.acknowledge_pending(pending, by, hash, yes, now)
+            }
             (State::Pending(_), Command::Decline { by, reason }) => {
                 self.differs(&by, "decline")?;
                 let event = Recorded::with_reason(Event::GrantDeclined {}, &reason);
@@ -84,18 +86,18 @@ impl Grant {
                 Ok(self.dropped(NeverActive::Cancelled, Recorded::plain(Event::GrantCancelled {}), now))
             }
             (State::Pending(pending), Command::Elapse(Deadline::Lapse)) => {
-                let Pending { acknowledge_by } = pending;
-                Ok(self.dropped(NeverActive::Lapsed, Recorded::plain(Event::GrantLapsed {}), *acknowledge_by))
+                let at = pending.acknowledge_by;
+                Ok(self.dropped(NeverActive::Lapsed, Recorded::plain(Event::GrantLapsed {}), at))
             }
-            (State::Active(active), Command::Acknowledge { by, hash }) => {
-                self.acknowledge_emergency(active, by, hash, now)
+            (State::Active(active), Command::Acknowledge { by, hash, yes }) => {
+                self.acknowledge_emergency(active, by, hash, yes, now)
             }
             (State::Active(active), Command::Decline { by, reason }) => self.decline_emergency(active, by, reason, now),
-            (State::Active(active), Command::RequestExtension { by, duration, reason, nonce }) => {
-                self.request_extension(active, &by, duration, reason, nonce, now)
+            (State::Active(active), Command::RequestExtension { by, duration, reason, nonce, rules }) => {
+                self.request_extension(active, by, Asked { duration, reason, nonce, rules }, now)
             }
-            (State::Active(active), Command::AcknowledgeExtension { by, hash }) => {
-                self.acknowledge_extension(active, &by, hash)
+            (State::Active(active), Command::AcknowledgeExtension { by, hash, yes }) => {
+                self.acknowledge_extension(active, &by, hash, yes)
             }
             (State::Active(active), Command::DeclineExtension { by, reason }) => {
                 self.differs(&by, "decline an extension of")?;
@@ -112,8 +114,8 @@ impl Grant {
                 self.is_by_requester(&by, "return")?;
                 Ok(self.ended(active, Ending::Returned, Recorded::plain(Event::GrantReturned {}), now))
             }
-            (State::Active(active), Command::Revoke { by, reason }) => {
-                let event = revoked(RevokedBy::Person(by.person.clone()), Some(&reason));
+            (State::Active(active), Command::Revoke { by, reason, rules }) => {
+                let event = revoked_by(RevokedBy::Person(by.person.clone()), rules, Some(&reason));
                 let cause = RevokeCause::Person { by: by.person, reason };
                 Ok(self.ended(active, Ending::Revoked { cause }, event, now))
             }
@@ -173,26 +175,57 @@ impl Grant {
         }
     }
 
-    fn acknowledge_pending(&self, by: Human, hash: RequestHash, now: Timestamp) -> Outcome {
+    fn acknowledge_pending(
+        &self,
+        pending: &Pending,
+        by: Human,
+        hash: RequestHash,
+        yes: Yes,
+        now: Timestamp,
+    ) -> Outcome {
         self.differs(&by, "acknowledge")?;
         self.hash_matches(hash)?;
-        let standing = Standing::Acknowledged(Acknowledged { by, at: now });
+        let first = match &pending.first {
+            Some(first) if first.by.person == by.person => return Err(Refusal::SecondPerson(by.person)),
+            None if self.request.acknowledgements() > 1 => {
+                let first = Some(yes.by(by, None, now));
+                let state = State::Pending(Pending { first, ..pending.clone() });
+                return Ok(Transition {
+                    grant: self.with(state),
+                    events: vec![yes.event(hash, 1)],
+                    effects: Vec::new(),
+                });
+            }
+            first => first.clone().map(Box::new),
+        };
+        let standing = Standing::Acknowledged(yes.by(by, first, now));
         let activation = Activation::begin(now, self.request.duration, standing);
-        let events = vec![Recorded::plain(Event::GrantAcknowledged { request_hash: hash }), activation.event()];
+        let events = vec![yes.event(hash, 0), activation.event()];
         let effects = vec![Effect::Enforce(self.request.target.clone())];
         let state = State::Active(Active { activation, extension: None });
         Ok(Transition { grant: self.with(state), events, effects })
     }
 
-    fn acknowledge_emergency(&self, active: &Active, by: Human, hash: RequestHash, now: Timestamp) -> Outcome {
+    fn acknowledge_emergency(
+        &self,
+        active: &Active,
+        by: Human,
+        hash: RequestHash,
+        yes: Yes,
+        now: Timestamp,
+    ) -> Outcome {
         match active.activation.standing {
             Standing::Acknowledged(_) => Err(Refusal::WrongState { command: "acknowledge", phase: self.phase() }),
+            // Nobody stands behind a machine's emergency start: there is none.
+            Standing::Unacknowledged { .. } if self.request.acknowledgements() > 1 => {
+                Err(Refusal::Machine { command: "start before the acknowledgement of" })
+            }
             Standing::Unacknowledged { .. } => {
                 self.differs(&by, "acknowledge")?;
                 self.hash_matches(hash)?;
                 let mut active = active.clone();
-                active.activation.standing = Standing::Acknowledged(Acknowledged { by, at: now });
-                let events = vec![Recorded::plain(Event::GrantAcknowledged { request_hash: hash })];
+                active.activation.standing = Standing::Acknowledged(yes.by(by, None, now));
+                let events = vec![yes.event(hash, 0)];
                 Ok(Transition { grant: self.with(State::Active(active)), events, effects: Vec::new() })
             }
         }
@@ -210,16 +243,12 @@ impl Grant {
         }
     }
 
-    fn request_extension(
-        &self,
-        active: &Active,
-        by: &Human,
-        duration: SignedDuration,
-        reason: Reason,
-        nonce: Nonce,
-        now: Timestamp,
-    ) -> Outcome {
-        self.is_by_requester(by, "extend")?;
+    fn request_extension(&self, active: &Active, by: Human, asked: Asked, now: Timestamp) -> Outcome {
+        let Asked { duration, reason, nonce, rules } = asked;
+        if self.request.acknowledgements() > 1 {
+            return Err(Refusal::Machine { command: "extend" });
+        }
+        self.is_by_requester(&by.into(), "extend")?;
         match active.activation.standing {
             Standing::Unacknowledged { .. } => return Err(Refusal::NotAcknowledged),
             Standing::Acknowledged(_) => {}
@@ -235,14 +264,14 @@ impl Grant {
         let hash = ExtensionHash::of(self.request_hash, &nonce.0, seconds, reason.as_str());
         let acknowledge_by = (now + self.limits.acknowledge_within).min(active.activation.ends_at);
         let event =
-            Event::ExtensionRequested { extension_hash: hash, nonce, duration_seconds: seconds, acknowledge_by };
+            Event::ExtensionRequested { extension_hash: hash, nonce, duration_seconds: seconds, acknowledge_by, rules };
         let events = vec![Recorded::with_reason(event, &reason)];
         let extension = Extension { hash, nonce, duration: SignedDuration::from_secs(seconds), reason, acknowledge_by };
         let state = State::Active(Active { extension: Some(extension), ..active.clone() });
         Ok(Transition { grant: self.with(state), events, effects: Vec::new() })
     }
 
-    fn acknowledge_extension(&self, active: &Active, by: &Human, hash: ExtensionHash) -> Outcome {
+    fn acknowledge_extension(&self, active: &Active, by: &Human, hash: ExtensionHash, yes: Yes) -> Outcome {
         self.differs(by, "acknowledge an extension of")?;
         let extension = active.extension.as_ref().ok_or(Refusal::NoExtension)?;
         if extension.hash != hash {
@@ -251,7 +280,9 @@ impl Grant {
         let ends_at = self.within_total(&active.activation, extension.duration)?;
         let mut activation = active.activation.clone();
         activation.ends_at = ends_at;
-        let events = vec![Recorded::plain(Event::ExtensionAcknowledged { extension_hash: hash, ends_at })];
+        let Yes { signed, rules, shown: Shown { fresh, .. } } = yes;
+        let event = Event::ExtensionAcknowledged { extension_hash: hash, ends_at, signed, rules, fresh };
+        let events = vec![Recorded::plain(event)];
         let state = State::Active(Active { activation, extension: None });
         Ok(Transition { grant: self.with(state), events, effects: Vec::new() })
     }
@@ -291,8 +322,8 @@ impl Grant {
         if self.is_requester(&by.person) { Err(Refusal::SamePerson { command }) } else { Ok(()) }
     }
 
-    fn is_by_requester(&self, by: &Human, command: &'static str) -> Result<(), Refusal> {
-        if self.is_requester(&by.person) { Ok(()) } else { Err(Refusal::NotRequester { command }) }
+    fn is_by_requester(&self, by: &Party, command: &'static str) -> Result<(), Refusal> {
+        if self.request.requester.is(by) { Ok(()) } else { Err(Refusal::NotRequester { command }) }
     }
 
     fn hash_matches(&self, hash: RequestHash) -> Result<(), Refusal> {
@@ -332,7 +363,30 @@ impl Grant {
     }
 }
 
+/// A later end, as it was asked for.
+struct Asked {
+    duration: SignedDuration,
+    reason: Reason,
+    nonce: Nonce,
+    rules: Vec<String>,
+}
+
+impl Yes {
+    fn by(&self, by: Human, first: Option<Box<Acknowledged>>, at: Timestamp) -> Acknowledged {
+        Acknowledged { by, shown: self.shown, signed: self.signed.is_some(), first, at }
+    }
+
+    fn event(self, request_hash: RequestHash, remaining: u8) -> Recorded {
+        let Self { signed, rules, shown: Shown { fresh, .. } } = self;
+        Recorded::plain(Event::GrantAcknowledged { request_hash, remaining, signed, rules, fresh })
+    }
+}
+
 fn revoked(cause: RevokedBy, reason: Option<&Reason>) -> Recorded {
-    let event = Event::GrantRevoked { cause };
+    revoked_by(cause, Vec::new(), reason)
+}
+
+fn revoked_by(cause: RevokedBy, rules: Vec<String>, reason: Option<&Reason>) -> Recorded {
+    let event = Event::GrantRevoked { cause, rules };
     reason.map_or_else(|| Recorded::plain(event.clone()), |reason| Recorded::with_reason(event.clone(), reason))
 }

@@ -4,9 +4,21 @@ use jiff::SignedDuration;
 
 use super::containment::Evidence;
 use super::hash::{ExtensionHash, RequestHash};
-use crate::actor::Human;
+use crate::actor::{Human, Party, Shown};
 use crate::id::Nonce;
+use crate::signed::Signed;
 use crate::text::Reason;
+
+/// What goes into the record with a second person's yes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Yes {
+    /// Their passkey's signature over it.
+    pub signed: Option<Signed>,
+    /// The rules that permit it.
+    pub rules: Vec<String>,
+    /// How they came in.
+    pub shown: Shown,
+}
 
 /// One thing to do to a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +29,8 @@ pub enum Command {
         by: Human,
         /// What they saw.
         hash: RequestHash,
+        /// What else the record says of it.
+        yes: Yes,
     },
     /// A second person says no: to a request, or to an emergency start.
     Decline {
@@ -28,7 +42,7 @@ pub enum Command {
     /// The requester takes a pending request back.
     Withdraw {
         /// Who.
-        by: Human,
+        by: Party,
     },
     /// The requester asks for a later end.
     RequestExtension {
@@ -40,6 +54,8 @@ pub enum Command {
         reason: Reason,
         /// Fresh randomness.
         nonce: Nonce,
+        /// The rules that permit it.
+        rules: Vec<String>,
     },
     /// A second person says yes to an extension.
     AcknowledgeExtension {
@@ -47,6 +63,8 @@ pub enum Command {
         by: Human,
         /// What they saw.
         hash: ExtensionHash,
+        /// What else the record says of it.
+        yes: Yes,
     },
     /// A second person says no to an extension.
     DeclineExtension {
@@ -58,7 +76,7 @@ pub enum Command {
     /// The requester gives the access back early.
     Return {
         /// Who.
-        by: Human,
+        by: Party,
     },
     /// A person ends it.
     Revoke {
@@ -66,6 +84,8 @@ pub enum Command {
         by: Human,
         /// Why.
         reason: Reason,
+        /// The rules that permit it.
+        rules: Vec<String>,
     },
     /// The incident is closed: what waits is cancelled, what is active is revoked.
     CloseIncident,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::request::Request;
+use crate::actor::{Machine, Party};
 use crate::catalogue::Scope;
 use crate::id::InvalidId;
 
@@ -22,6 +23,14 @@ macro_rules! hash {
         #[serde(try_from = "String", into = "String")]
         #[schemars(with = "String", extend("pattern" = "^[0-9a-f]{64}$"))]
         pub struct $type([u8; 32]);
+
+        impl $type {
+            /// Its bytes.
+            #[must_use]
+            pub const fn bytes(&self) -> [u8; 32] {
+                self.0
+            }
+        }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -83,6 +92,18 @@ impl Fields {
         self
     }
 
+    /// A person's id; of a machine `machine:` and its name, which no person's id begins with,
+    /// and whom it acts for.
+    fn party(self, party: &Party) -> Self {
+        let named = match party {
+            Party::Human(human) => self.put(human.person.as_str()),
+            Party::Machine(Machine { machine, on_behalf_of, .. }) => {
+                self.put(format!("machine:{machine}")).put(on_behalf_of.as_ref().map_or("", |person| person.as_str()))
+            }
+        };
+        named.put(&party.principal().issuer).put(&party.principal().subject)
+    }
+
     fn finish(self) -> [u8; 32] {
         self.0.finalize().into()
     }
@@ -99,9 +120,7 @@ impl RequestHash {
                 .put(deployment.as_str())
                 .put(id.to_string())
                 .put(nonce.0)
-                .put(requester.person.as_str())
-                .put(&requester.principal.issuer)
-                .put(&requester.principal.subject)
+                .party(requester)
                 .put(target.kind.as_str())
                 .put(target.id.as_str())
                 .put(resolved.role_arn.to_string())

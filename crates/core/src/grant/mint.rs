@@ -8,7 +8,7 @@ use super::hash::RequestHash;
 use super::refusal::Refusal;
 use super::state::{Active, Ended, Grant, State};
 use super::warrant::{MintDraft, Warrant, token_until};
-use crate::actor::Human;
+use crate::actor::Party;
 use crate::event::{Event, Recorded};
 
 impl Grant {
@@ -17,7 +17,7 @@ impl Grant {
     /// # Errors
     /// The grant isn't active, its deadline has passed, `by` didn't ask for it, or
     /// the request is no longer the one that was acknowledged.
-    pub fn mint_fence(&self, by: &Human, now: Timestamp) -> Result<Timestamp, Refusal> {
+    pub fn mint_fence(&self, by: &Party, now: Timestamp) -> Result<Timestamp, Refusal> {
         let fence = self.mintable(by, now)?.activation.fence();
         self.makes_its_hash()?;
         Ok(fence)
@@ -29,7 +29,7 @@ impl Grant {
     /// As [`Grant::mint_fence`]; or the draft's fence is not the grant's.
     pub fn intend_mint(
         &self,
-        by: &Human,
+        by: &Party,
         draft: MintDraft,
         console: bool,
         now: Timestamp,
@@ -46,6 +46,7 @@ impl Grant {
             fence,
             token_seconds: draft.token_seconds,
             console,
+            rules: draft.rules.clone(),
         });
         let warrant = Warrant::new(&grant, draft);
         Ok((Transition { grant, events: vec![event], effects: Vec::new() }, warrant))
@@ -90,8 +91,8 @@ impl Grant {
         if RequestHash::of(&self.request) == self.request_hash { Ok(()) } else { Err(Refusal::RequestChanged) }
     }
 
-    fn mintable(&self, by: &Human, now: Timestamp) -> Result<&Active, Refusal> {
-        if matches!(self.state, State::Active(_)) && !self.is_requester(&by.person) {
+    fn mintable(&self, by: &Party, now: Timestamp) -> Result<&Active, Refusal> {
+        if matches!(self.state, State::Active(_)) && !self.request.requester.is(by) {
             return Err(Refusal::NotRequester { command: "mint under" });
         }
         self.in_time(now)

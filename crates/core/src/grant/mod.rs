@@ -14,7 +14,7 @@ mod request;
 mod state;
 mod warrant;
 
-pub use command::{Command, Deadline};
+pub use command::{Command, Deadline, Yes};
 pub use containment::{Baseline, Containment, Evidence, RegionEvidence};
 pub use hash::{ExtensionHash, RequestHash, ScopeHash};
 pub use refusal::Refusal;

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::command::Deadline;
 use super::state::Phase;
+use crate::id::PersonId;
 
 /// Why a command was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,15 @@ pub enum Refusal {
     /// Two parts that must be two humans are one.
     #[error("the requester can't {command} their own grant: another person must")]
     SamePerson {
+        /// What was tried.
+        command: &'static str,
+    },
+    /// The two yes that a machine's request needs are two people's.
+    #[error("`{0}` has acknowledged already: a machine's request needs a second person")]
+    SecondPerson(PersonId),
+    /// Nobody stands behind a machine who could answer for it.
+    #[error("a machine can't {command} a grant: a person must ask")]
+    Machine {
         /// What was tried.
         command: &'static str,
     },

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::hash::{RequestHash, ScopeHash};
 use super::state::{Activation, Active, Grant, Pending, Standing, State};
 use super::{Effect, Transition};
-use crate::actor::Human;
+use crate::actor::{Party, Shown};
 use crate::catalogue::{Role, RoleArn, Scope, Target};
 use crate::event::{Event, Recorded};
 use crate::id::{DeploymentId, GrantId, Nonce, ScopeId};
@@ -26,7 +26,7 @@ pub struct Request {
     /// Makes two equal requests differ.
     pub nonce: Nonce,
     /// Who asks.
-    pub requester: Human,
+    pub requester: Party,
     /// What for: an entry of the catalogue …
     pub target: Target,
     /// … and what that entry meant when it was asked for.
@@ -50,6 +50,17 @@ pub struct Resolved {
     pub scope: ScopeId,
     /// The scope's document, by hash.
     pub scope_hash: ScopeHash,
+}
+
+impl Request {
+    /// How many different people must say yes: nobody stands behind a machine's request but they.
+    #[must_use]
+    pub const fn acknowledgements(&self) -> u8 {
+        match self.requester {
+            Party::Human(_) => 1,
+            Party::Machine(_) => 2,
+        }
+    }
 }
 
 impl Resolved {
@@ -82,13 +93,15 @@ pub struct Opening {
     pub limits: Limits,
     /// The rules that permitted it, for the record.
     pub rules: Vec<String>,
+    /// How the requester came in.
+    pub shown: Shown,
 }
 
 impl Opening {
     /// Opens the grant: pending, or active at once on an emergency start.
     #[must_use]
     pub fn open(self, now: Timestamp) -> Transition {
-        let Self { request, limits, rules } = self;
+        let Self { request, limits, rules, shown } = self;
         let request_hash = RequestHash::of(&request);
         let acknowledge_by = now + limits.acknowledge_within;
         let mut events = vec![Recorded::with_reason(
@@ -103,6 +116,7 @@ impl Opening {
                 request_hash,
                 limits,
                 rules,
+                fresh: shown.fresh,
             },
             &request.reason,
         )];
@@ -114,9 +128,9 @@ impl Opening {
             effects.push(Effect::Enforce(request.target.clone()));
             State::Active(Active { activation, extension: None })
         } else {
-            State::Pending(Pending { acknowledge_by })
+            State::Pending(Pending { acknowledge_by, first: None })
         };
-        let grant = Grant { request: Arc::new(request), request_hash, limits, requested_at: now, state };
+        let grant = Grant { request: Arc::new(request), request_hash, limits, requested_at: now, shown, state };
         Transition { grant, events, effects }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::containment::Containment;
 use super::hash::{ExtensionHash, RequestHash};
 use super::request::{Limits, Request};
-use crate::actor::Human;
+use crate::actor::{Human, Shown};
 use crate::id::{Nonce, PersonId};
 use crate::text::Reason;
 
@@ -23,6 +23,9 @@ pub struct Grant {
     pub limits: Limits,
     /// When it was asked for.
     pub requested_at: Timestamp,
+    /// How the requester came in.
+    #[serde(default)]
+    pub shown: Shown,
     /// Where it stands.
     pub state: State,
 }
@@ -46,6 +49,9 @@ pub enum State {
 pub struct Pending {
     /// From this instant on it has lapsed.
     pub acknowledge_by: Timestamp,
+    /// The first of the two yes that a machine's request needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Acknowledged>,
 }
 
 /// Credentials may be minted.
@@ -88,6 +94,15 @@ pub enum Standing {
 pub struct Acknowledged {
     /// Who: never the requester.
     pub by: Human,
+    /// How they came in.
+    #[serde(default)]
+    pub shown: Shown,
+    /// Whether a passkey of theirs signed it.
+    #[serde(default)]
+    pub signed: bool,
+    /// The yes before, to a machine's request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<Box<Acknowledged>>,
     /// When.
     pub at: Timestamp,
 }
@@ -282,6 +297,21 @@ impl Grant {
         }
     }
 
+    /// Every yes that it has, the latest first.
+    pub fn acknowledged(&self) -> impl Iterator<Item = &Acknowledged> {
+        let latest = match &self.state {
+            State::Pending(pending) => pending.first.as_ref(),
+            State::Active(Active { activation, .. }) | State::Ended(Ended { activation, .. }) => {
+                match &activation.standing {
+                    Standing::Acknowledged(acknowledged) => Some(acknowledged),
+                    Standing::Unacknowledged { .. } => None,
+                }
+            }
+            State::Dropped(_) => None,
+        };
+        std::iter::successors(latest, |acknowledged| acknowledged.first.as_deref())
+    }
+
     /// Whether something of it can still be used, or is still to be ended.
     #[must_use]
     pub fn is_unfinished(&self, now: Timestamp) -> bool {
@@ -295,9 +325,9 @@ impl Grant {
         }
     }
 
-    /// Whether `person` is the one who asked.
+    /// Whether `person` is the one who asked, or for whom a machine did.
     #[must_use]
     pub fn is_requester(&self, person: &PersonId) -> bool {
-        self.request.requester.person == *person
+        self.request.requester.stands_for(person)
     }
 }

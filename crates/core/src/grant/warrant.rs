@@ -30,6 +30,8 @@ pub struct MintDraft {
     pub policy: SessionPolicy,
     /// How long the token lives: it may outlive the fence, and is useless from there on.
     pub token_seconds: u32,
+    /// The rules that permit it, for the record.
+    pub rules: Vec<String>,
 }
 
 impl MintDraft {

@@ -1,22 +1,39 @@
 //! The second person's answer: to a request, to an emergency start, to an extension.
 
-use halligan_core::grant::{Command, ExtensionHash, Grant, RequestHash, State};
+use halligan_core::grant::{Command, ExtensionHash, Grant, RequestHash, State, Yes};
 use halligan_core::text::Reason;
 
 use super::Broker;
+use super::conditions::about;
 use super::step::answers;
+use crate::access::Occasion;
 use crate::caller::Caller;
+use crate::identity::PasskeyAnswer;
 use crate::ports::Action;
 use crate::problem::{Problem, ProblemKind};
 
 impl Broker {
-    /// Says yes to what `hash` names: the request, or its pending extension.
+    /// Says yes to what `hash` names: the request, or its pending extension. A passkey may
+    /// sign it, and the policy may demand that.
     ///
     /// # Errors
     /// Which condition is missing. A refusal is recorded and changes nothing.
-    pub async fn acknowledge(&self, caller: &Caller, grant: &str, hash: &str) -> Result<Grant, Problem> {
+    pub async fn acknowledge(
+        &self,
+        caller: &Caller,
+        grant: &str,
+        hash: &str,
+        signature: Option<&PasskeyAnswer>,
+    ) -> Result<Grant, Problem> {
         let found = self.named(caller, "acknowledge", grant).await?.grant;
-        let outcome = self.once(caller, self.acknowledge_found(caller, &found, hash)).await;
+        let name = caller.party.name();
+        let outcome = match self.asking.acknowledgement(&name, self.ports.clock.now()) {
+            Ok(()) => self.once(caller, self.acknowledge_found(caller, &found, hash, signature)).await,
+            Err(problem) => Err(problem),
+        };
+        if outcome.is_ok() {
+            self.asking.good(&name);
+        }
         self.told(caller, "acknowledge", &found, outcome).await
     }
 
@@ -30,23 +47,35 @@ impl Broker {
         self.told(caller, "decline", &found, outcome).await
     }
 
-    async fn acknowledge_found(&self, caller: &Caller, grant: &Grant, hash: &str) -> Result<Grant, Problem> {
-        let by = caller.human.clone();
-        let invalid = |error| Problem::invalid("request_hash", error);
-        let command = if pending_extension(grant).is_some_and(|extension| extension.to_string() == hash) {
-            Command::AcknowledgeExtension { by, hash: ExtensionHash::try_from(hash.to_owned()).map_err(invalid)? }
-        } else {
-            Command::Acknowledge { by, hash: RequestHash::try_from(hash.to_owned()).map_err(invalid)? }
-        };
+    async fn acknowledge_found(
+        &self,
+        caller: &Caller,
+        grant: &Grant,
+        hash: &str,
+        signature: Option<&PasskeyAnswer>,
+    ) -> Result<Grant, Problem> {
+        let by = caller.human("acknowledge")?.clone();
         // That one can't acknowledge oneself is the plainest refusal: it comes first.
-        if grant.is_requester(&caller.human.person) {
+        if grant.is_requester(&by.person) {
             let detail = "the requester can't acknowledge their own grant: another person must";
             return Err(Problem::new(ProblemKind::SamePerson, detail));
         }
         let role = self.catalogue_unchanged(grant)?;
-        self.permitted(&caller.human.person, Action::Acknowledge, role)?;
-        self.permitted(&grant.request.requester.person, Action::Request, role)?;
-        self.incident_still_open(grant).await?;
+        let incident = self.incident_still_open(grant).await?;
+        let signed = match signature {
+            Some(signature) => Some(self.identity.signed_yes(&by, hash, signature).await?),
+            None => None,
+        };
+        let about = Occasion { signed: signed.is_some(), ..about(grant, Some(&incident)) };
+        let rules = self.permitted(caller.asker(), Action::Acknowledge, role, about).await?;
+        self.requester_still_may(grant, role, Some(&incident)).await?;
+        let yes = Yes { signed, rules, shown: caller.shown };
+        let invalid = |error| Problem::invalid("request_hash", error);
+        let command = if pending_extension(grant).is_some_and(|extension| extension.to_string() == hash) {
+            Command::AcknowledgeExtension { by, hash: ExtensionHash::try_from(hash.to_owned()).map_err(invalid)?, yes }
+        } else {
+            Command::Acknowledge { by, hash: RequestHash::try_from(hash.to_owned()).map_err(invalid)?, yes }
+        };
         // The clock that starts here decides when the access ends.
         self.time_can_be_told().await?;
         if matches!(grant.state, State::Pending(_)) {
@@ -56,8 +85,8 @@ impl Broker {
     }
 
     async fn decline_found(&self, caller: &Caller, grant: &Grant, reason: &str) -> Result<Grant, Problem> {
-        let (by, reason) = (caller.human.clone(), Reason::try_from(reason.to_owned())?);
-        self.permitted(&caller.human.person, Action::Acknowledge, self.role_of(grant)?)?;
+        let (by, reason) = (caller.human("decline")?.clone(), Reason::try_from(reason.to_owned())?);
+        self.permitted(caller.asker(), Action::Decline, self.role_of(grant)?, about(grant, None)).await?;
         let command = match pending_extension(grant) {
             Some(_) => Command::DeclineExtension { by, reason },
             None => Command::Decline { by, reason },

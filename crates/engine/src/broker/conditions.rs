@@ -1,13 +1,13 @@
 //! The conditions of promise P1, checked at each step that needs them. All fail closed.
 
-use halligan_core::actor::{Actor, Human};
+use halligan_core::actor::{Actor, Party};
 use halligan_core::catalogue::Role;
 use halligan_core::grant::{Command, Grant, Phase, Resolved, Standing};
-use halligan_core::id::PersonId;
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 
 use super::Broker;
-use crate::ports::{Action, Ask, Filter};
+use crate::access::{Asker, Matter, Occasion};
+use crate::ports::{Action, Filter};
 use crate::problem::{Problem, ProblemKind};
 
 const PAGE: u32 = 50;
@@ -15,14 +15,15 @@ const PAGE: u32 = 50;
 const OPEN_GRANTS_MAX: u32 = 10;
 
 impl Broker {
-    /// The policy permits `person` this; returns the rules that do.
-    pub(super) fn permitted(&self, person: &PersonId, action: Action, role: &Role) -> Result<Vec<String>, Problem> {
-        let decision = self.ports.authority.decide(&Ask { person, action, role });
-        if decision.allow {
-            return Ok(decision.rules);
-        }
-        let detail = format!("`{person}` may not {} on the role `{}`", action.as_str(), role.id);
-        Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(decision.unmet))
+    /// The policy permits this; returns the rules that do.
+    pub(super) async fn permitted(
+        &self,
+        asker: Asker<'_>,
+        action: Action,
+        role: &Role,
+        occasion: Occasion<'_>,
+    ) -> Result<Vec<String>, Problem> {
+        self.judge.permits(asker, action, Matter::Role(role), occasion).await
     }
 
     /// The incident is open, by its tool's own word. Nobody knows: no.
@@ -44,10 +45,10 @@ impl Broker {
     /// As [`Broker::incident_is_open`], under a grant that exists: a closed
     /// incident ends it. One that the tool has lost is no closed one: the record
     /// says that it was there.
-    pub(crate) async fn incident_still_open(&self, grant: &Grant) -> Result<(), Problem> {
+    pub(crate) async fn incident_still_open(&self, grant: &Grant) -> Result<OpenIncident, Problem> {
         let incident = &grant.request.incident;
         match self.ports.incidents.check(incident).await {
-            IncidentStatus::Open(_) => Ok(()),
+            IncidentStatus::Open(open) => Ok(open),
             IncidentStatus::Closed { known: true } => {
                 if let Err(error) = self.command(&Actor::SYSTEM, grant.request.id, None, Command::CloseIncident).await {
                     // It was over already, or the store is down and the next check ends it.
@@ -75,16 +76,35 @@ impl Broker {
         Err(Problem::new(ProblemKind::CatalogueChanged, detail))
     }
 
-    /// Whoever acknowledged the grant still may.
-    pub(super) fn acknowledger_still_may(&self, grant: &Grant, role: &Role) -> Result<(), Problem> {
+    /// Whoever asked for the grant still may, by what they had shown then.
+    pub(super) async fn requester_still_may(
+        &self,
+        grant: &Grant,
+        role: &Role,
+        incident: Option<&OpenIncident>,
+    ) -> Result<(), Problem> {
+        let requester = Asker::then(&grant.request.requester, grant.shown);
+        self.permitted(requester, Action::Request, role, about(grant, incident)).await.map(drop)
+    }
+
+    /// Everybody who acknowledged the grant still may, by what they had shown then.
+    pub(super) async fn acknowledgers_still_may(
+        &self,
+        grant: &Grant,
+        role: &Role,
+        incident: Option<&OpenIncident>,
+    ) -> Result<(), Problem> {
+        for acknowledged in grant.acknowledged() {
+            let party = acknowledged.by.clone().into();
+            let about = Occasion { signed: acknowledged.signed, ..about(grant, incident) };
+            self.permitted(Asker::then(&party, acknowledged.shown), Action::Acknowledge, role, about).await?;
+        }
         match grant.activation().map(|activation| &activation.standing) {
-            Some(Standing::Acknowledged(acknowledged)) => {
-                self.permitted(&acknowledged.by.person, Action::Acknowledge, role).map(drop)
-            }
             Some(Standing::Unacknowledged { .. }) => {
-                self.permitted(&grant.request.requester.person, Action::StartEmergency, role).map(drop)
+                let requester = Asker::then(&grant.request.requester, grant.shown);
+                self.permitted(requester, Action::StartEmergency, role, about(grant, incident)).await.map(drop)
             }
-            None => Ok(()),
+            Some(Standing::Acknowledged(_)) | None => Ok(()),
         }
     }
 
@@ -92,14 +112,14 @@ impl Broker {
     /// this occasion, can't go on alone by starting again.
     pub(super) async fn emergency_is_the_first(
         &self,
-        by: &Human,
+        by: &Party,
         role: &Role,
         incident: &IncidentRef,
     ) -> Result<(), Problem> {
         let mut filter = Filter {
             role: Some(role.id.clone()),
             incident: Some(incident.clone()),
-            requester: Some(by.person.clone()),
+            requester: Some(by.name()),
             ..Filter::default()
         };
         loop {
@@ -124,16 +144,14 @@ impl Broker {
     }
 
     /// One person can't use up what all share.
-    pub(super) async fn has_few_open(&self, by: &Human) -> Result<(), Problem> {
-        let filter = Filter {
-            phases: vec![Phase::Pending, Phase::Active],
-            requester: Some(by.person.clone()),
-            ..Filter::default()
-        };
+    pub(super) async fn has_few_open(&self, by: &Party) -> Result<(), Problem> {
+        let filter =
+            Filter { phases: vec![Phase::Pending, Phase::Active], requester: Some(by.name()), ..Filter::default() };
         if self.ports.grants.grants(&filter, OPEN_GRANTS_MAX).await?.next.is_none() {
             return Ok(());
         }
-        let detail = format!("`{}` has {OPEN_GRANTS_MAX} or more open grants: withdraw or return one first", by.person);
+        let detail =
+            format!("`{}` has {OPEN_GRANTS_MAX} or more open grants: withdraw or return one first", by.as_str());
         Err(Problem::new(ProblemKind::RateLimited, detail).retry_after(60))
     }
 
@@ -150,6 +168,19 @@ impl Broker {
             role.id
         );
         Err(Problem::new(ProblemKind::RoleAtCapacity, detail))
+    }
+}
+
+/// What is known of a grant's occasion.
+pub(super) fn about<'a>(grant: &'a Grant, incident: Option<&'a OpenIncident>) -> Occasion<'a> {
+    let request = &grant.request;
+    Occasion {
+        incident: Some((&request.incident, incident)),
+        scope: Some(&request.resolved.scope),
+        duration: Some(request.duration),
+        emergency: Some(request.emergency),
+        requester: Some(&request.requester),
+        ..Occasion::default()
     }
 }
 

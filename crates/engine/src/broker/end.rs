@@ -3,10 +3,11 @@
 
 use halligan_core::entry::Subject;
 use halligan_core::grant::{Command, Grant, Phase};
-use halligan_core::id::{PersonId, RoleId};
+use halligan_core::id::{PartyName, RoleId};
 use halligan_core::text::Reason;
 
 use super::Broker;
+use super::conditions::about;
 use super::request::incident_named;
 use super::step::answers;
 use crate::caller::{Caller, Selection};
@@ -22,7 +23,7 @@ impl Broker {
     /// # Errors
     /// Why it can't be.
     pub async fn withdraw(&self, caller: &Caller, grant: &str) -> Result<Grant, Problem> {
-        self.end(caller, "withdraw", grant, Command::Withdraw { by: caller.human.clone() }).await
+        self.end(caller, "withdraw", grant, Command::Withdraw { by: caller.party.clone() }).await
     }
 
     /// The requester gives the access back early.
@@ -30,7 +31,7 @@ impl Broker {
     /// # Errors
     /// Why it can't be.
     pub async fn give_back(&self, caller: &Caller, grant: &str) -> Result<Grant, Problem> {
-        self.end(caller, "return", grant, Command::Return { by: caller.human.clone() }).await
+        self.end(caller, "return", grant, Command::Return { by: caller.party.clone() }).await
     }
 
     /// Ends an active grant. Whoever may revoke on the role can, and so can its requester.
@@ -74,10 +75,13 @@ impl Broker {
 
     async fn revoke_found(&self, caller: &Caller, grant: &Grant, reason: &str) -> Result<Grant, Problem> {
         let reason = Reason::try_from(reason.to_owned())?;
-        if !grant.is_requester(&caller.human.person) {
-            self.permitted(&caller.human.person, Action::Revoke, self.role_of(grant)?)?;
-        }
-        let command = Command::Revoke { by: caller.human.clone(), reason };
+        let by = caller.human("revoke")?.clone();
+        let rules = if grant.is_requester(&by.person) {
+            Vec::new()
+        } else {
+            self.permitted(caller.asker(), Action::Revoke, self.role_of(grant)?, about(grant, None)).await?
+        };
+        let command = Command::Revoke { by, reason, rules };
         self.command(&caller.actor(), grant.request.id, answers(caller), command).await
     }
 
@@ -116,7 +120,7 @@ fn selected(which: Selection) -> Result<Filter, Problem> {
     }
     let role = target.map(|target| target.parse::<RoleId>()).transpose().map_err(|e| Problem::invalid("target", e))?;
     let requester =
-        requester.map(|person| person.parse::<PersonId>()).transpose().map_err(|e| Problem::invalid("requester", e))?;
+        requester.map(|name| name.parse::<PartyName>()).transpose().map_err(|e| Problem::invalid("requester", e))?;
     let incident = incident.as_ref().map(incident_named).transpose()?;
     Ok(Filter { phases: vec![Phase::Active], role, incident, requester, before: None })
 }

@@ -6,7 +6,9 @@ use halligan_core::text::Reason;
 use jiff::SignedDuration;
 
 use super::Broker;
+use super::conditions::about;
 use super::step::answers;
+use crate::access::Occasion;
 use crate::caller::Caller;
 use crate::ports::Action;
 use crate::problem::Problem;
@@ -37,14 +39,16 @@ impl Broker {
     ) -> Result<Grant, Problem> {
         let reason = Reason::try_from(reason.to_owned())?;
         let role = self.catalogue_unchanged(grant)?;
-        self.permitted(&caller.human.person, Action::Extend, role)?;
-        self.incident_still_open(grant).await?;
-        let command = Command::RequestExtension {
-            by: caller.human.clone(),
-            duration: SignedDuration::from_secs(duration_seconds),
-            reason,
-            nonce: Nonce(self.ports.entropy.bytes()),
-        };
+        let by = caller.human("extend")?.clone();
+        let incident = self.incident_still_open(grant).await?;
+        let duration = SignedDuration::from_secs(duration_seconds);
+        let in_all = grant.activation().map_or(duration, |activation| {
+            activation.ends_at.duration_since(activation.activated_at).saturating_add(duration)
+        });
+        let about = Occasion { duration: Some(in_all), ..about(grant, Some(&incident)) };
+        let rules = self.permitted(caller.asker(), Action::Extend, role, about).await?;
+        let command =
+            Command::RequestExtension { by, duration, rules, reason, nonce: Nonce(self.ports.entropy.bytes()) };
         self.command(&caller.actor(), grant.request.id, answers(caller), command).await
     }
 }

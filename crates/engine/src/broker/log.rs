@@ -1,21 +1,16 @@
 //! The log, for those who may read it; and the way round when no archive answers.
 
-use std::collections::BTreeSet;
-
 use halligan_core::entry::Subject;
-use halligan_core::id::PersonId;
 use halligan_core::text::Reason;
 use halligan_log::Object;
 use jiff::SignedDuration;
 
 use super::Broker;
+use crate::access::{Matter, Occasion};
 use crate::caller::Caller;
-use crate::ports::QueuedEntry;
+use crate::ports::{Action, QueuedEntry};
 use crate::problem::{Problem, ProblemKind};
 use crate::publish::Override;
-
-/// Who may read the log through the broker.
-pub type LogReaders = BTreeSet<PersonId>;
 
 impl Broker {
     /// Whether callers may be served: the store is known to hold whatever the log
@@ -77,6 +72,7 @@ impl Broker {
         let granted = async {
             let reason = Reason::try_from(reason.to_owned()).map_err(|error| Problem::invalid("reason", error))?;
             let length = SignedDuration::from_secs(seconds);
+            self.may_override_log(caller).await?;
             self.overrides.grant(caller, length, &reason, self.ports.clock.now()).await
         };
         match granted.await {
@@ -93,18 +89,25 @@ impl Broker {
     /// # Errors
     /// The caller may not, or none is in force.
     pub async fn end_log_override(&self, caller: &Caller) -> Result<(), Problem> {
-        match self.overrides.end(caller, self.ports.clock.now()).await {
+        let ended = async {
+            self.may_override_log(caller).await?;
+            self.overrides.end(caller, self.ports.clock.now()).await
+        };
+        match ended.await {
             Ok(()) => Ok(()),
             Err(problem) => Err(self.refuse(caller, "override_log", Subject::broker("log"), problem).await),
         }
     }
 
+    async fn may_override_log(&self, caller: &Caller) -> Result<(), Problem> {
+        self.judge.permits(caller.asker(), Action::Administer, Matter::Log, Occasion::default()).await.map(drop)
+    }
+
     async fn may_read_log(&self, caller: &Caller) -> Result<(), Problem> {
-        if self.settings.log_readers.contains(&caller.human.person) {
+        let Err(problem) = self.judge.permits(caller.asker(), Action::Read, Matter::Log, Occasion::default()).await
+        else {
             return Ok(());
-        }
-        let rule = "log.readers: expected a member of a group that is named there".to_owned();
-        let problem = Problem::new(ProblemKind::NotPermitted, "you may not read the log").unmet(vec![rule]);
+        };
         Err(self.refuse(caller, "read_log", Subject::broker("log"), problem).await)
     }
 }

@@ -1,12 +1,13 @@
 //! Minting credentials: conditions, intent, AssumeRole beside the log, answer.
 
-use halligan_core::event::{Event, Recorded};
+use halligan_core::event::{Event, Recorded, bounded};
 use halligan_core::grant::{Grant, MintDraft, Refusal, Transition, Warrant};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::MintId;
 use jiff::Timestamp;
 
 use super::Broker;
+use super::conditions::about;
 use super::step::Taken;
 use crate::caller::{Caller, ConsoleSignIn, Minted};
 use crate::ports::{Action, Change, Credentials, MintError};
@@ -49,9 +50,9 @@ impl Broker {
     }
 
     async fn mint_found(&self, caller: &Caller, grant: &Grant, console: bool) -> Result<Minted, Problem> {
-        self.conditions_hold(caller, grant).await?;
+        let rules = self.conditions_hold(caller, grant).await?;
         let epoch = self.publisher.epoch();
-        let Taken { grant, committed, with: warrant } = self.intend(caller, grant, console).await?;
+        let Taken { grant, committed, with: warrant } = self.intend(caller, grant, console, rules).await?;
         // No credentials leave before the record of them is durable. Each mint
         // appends an entry, so there is always a position to wait for.
         let position = committed.position.unwrap_or(u64::MAX);
@@ -107,10 +108,10 @@ impl Broker {
     }
 
     /// Everything that must be true again at each mint.
-    async fn conditions_hold(&self, caller: &Caller, grant: &Grant) -> Result<(), Problem> {
+    async fn conditions_hold(&self, caller: &Caller, grant: &Grant) -> Result<Vec<String>, Problem> {
         let now = self.ports.clock.now();
         // Deadlines that have passed are acted on by the step; here only who and what.
-        match grant.mint_fence(&caller.human, now) {
+        match grant.mint_fence(&caller.party, now) {
             Ok(_) | Err(Refusal::Overdue(_)) => {}
             Err(refusal) => return Err(refusal.into()),
         }
@@ -120,20 +121,29 @@ impl Broker {
         }
         self.time_can_be_told().await?;
         let role = self.catalogue_unchanged(grant)?;
-        self.permitted(&caller.human.person, Action::Mint, role)?;
-        self.acknowledger_still_may(grant, role)?;
-        match self.incident_still_open(grant).await {
+        let incident = match self.incident_still_open(grant).await {
+            Ok(incident) => Some(incident),
             // Under an active grant the last word that was heard, open, is enough.
             Err(problem) if problem.kind == ProblemKind::IncidentUnknown => {
                 tracing::warn!(grant = %grant.request.id, %problem, "minting on the incident's last known state");
-                Ok(())
+                None
             }
-            checked => checked,
-        }
+            Err(problem) => return Err(problem),
+        };
+        let incident = incident.as_ref();
+        let rules = self.permitted(caller.asker(), Action::Mint, role, about(grant, incident)).await?;
+        self.acknowledgers_still_may(grant, role, incident).await?;
+        Ok(rules)
     }
 
     /// Appends the intent, and takes the right to mint from the lifecycle.
-    async fn intend(&self, caller: &Caller, grant: &Grant, console: bool) -> Result<Taken<Warrant>, Problem> {
+    async fn intend(
+        &self,
+        caller: &Caller,
+        grant: &Grant,
+        console: bool,
+        rules: Vec<String>,
+    ) -> Result<Taken<Warrant>, Problem> {
         let role = self.role_of(grant)?;
         let scope = role.scopes.get(&grant.request.resolved.scope).ok_or_else(|| {
             Problem::new(
@@ -141,23 +151,20 @@ impl Broker {
                 "the scope of this grant is no longer in the catalogue: ask again",
             )
         })?;
-        let principal = &caller.human.principal;
+        let (principal, rules) = (caller.party.principal(), bounded(rules));
         let step = |grant: &Grant, now: Timestamp| -> Result<(Transition, Warrant), Refusal> {
-            let fence = grant.mint_fence(&caller.human, now)?;
+            let fence = grant.mint_fence(&caller.party, now)?;
             let draft = MintDraft {
                 mint: MintId(self.ports.entropy.uuid_v7(now)),
                 role_arn: role.arn.clone(),
                 external_id: role.external_id.clone(),
                 session_name: SessionName::new(self.ports.entropy.bytes()),
-                source_identity: SourceIdentity::new(
-                    caller.human.person.as_str(),
-                    &principal.issuer,
-                    &principal.subject,
-                ),
+                source_identity: SourceIdentity::new(caller.party.as_str(), &principal.issuer, &principal.subject),
                 policy: session_policy(scope, fence)?,
                 token_seconds: MintDraft::token_seconds(now, fence, role.session_max),
+                rules: rules.clone(),
             };
-            grant.intend_mint(&caller.human, draft, console, now)
+            grant.intend_mint(&caller.party, draft, console, now)
         };
         self.step(&caller.actor(), grant.request.id, None, step).await
     }

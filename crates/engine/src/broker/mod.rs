@@ -21,19 +21,18 @@ use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::GrantId;
 use jiff::SignedDuration;
 
+use crate::access::{AccessInForce, Judge};
 use crate::caller::Caller;
+use crate::identity::{Identity, IdentityPorts, IdentitySettings};
 use crate::ports::{
-    Authority, Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents, Minter,
-    Versioned,
+    Clock, ClockOffset, Console, DueGrant, Entropy, Filter, GrantStore, IdempotencyStore, Incidents, Minter, Versioned,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::publish::{Overrides, PublishPorts, PublishSettings, Publisher};
-use crate::rate::Rate;
+use crate::rate::{Asking, Rate, Rates};
 use crate::recorder::Recorder;
 use crate::skew::SkewGuard;
 use crate::wake::Wake;
-
-pub use log::LogReaders;
 
 const ORPHANS_PAGE: u32 = 200;
 /// No grant that was asked for longer ago has a token that lives.
@@ -48,7 +47,8 @@ pub struct Ports {
     pub grants: Arc<dyn GrantStore>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub publish: PublishPorts,
-    pub authority: Arc<dyn Authority>,
+    pub access: Arc<AccessInForce>,
+    pub identity: IdentityPorts,
     pub incidents: Arc<dyn Incidents>,
     pub minter: Arc<dyn Minter>,
     /// None where no role of the catalogue has a console.
@@ -65,8 +65,10 @@ pub struct Settings {
     pub log_wait: SignedDuration,
     /// How many mints a grant may have a minute.
     pub mints_per_minute: u32,
-    /// Who may read the log.
-    pub log_readers: LogReaders,
+    /// How people come in.
+    pub identity: IdentitySettings,
+    /// How often somebody may ask.
+    pub rates: Rates,
 }
 
 /// The broker: every use case is a method.
@@ -80,6 +82,9 @@ pub struct Broker {
     skew: Arc<SkewGuard>,
     wake: Arc<Wake>,
     mint_rate: Rate<GrantId>,
+    asking: Asking,
+    judge: Arc<Judge>,
+    identity: Identity,
 }
 
 impl Broker {
@@ -96,7 +101,37 @@ impl Broker {
         let overrides = Arc::new(Overrides::new(rules, facts, cursors, recorder.clone()));
         let skew = Arc::new(SkewGuard::new(ports.clock_offset.clone(), recorder.clone()));
         let mint_rate = Rate::new(settings.mints_per_minute, SignedDuration::from_mins(1));
-        Self { catalogue, ports, settings, recorder, publisher, overrides, skew, wake, mint_rate }
+        let asking = Asking::new(&settings.rates);
+        let judge = Arc::new(Judge::new(
+            ports.access.clone(),
+            ports.identity.groups.clone(),
+            settings.identity.groups_kept,
+            ports.clock.clone(),
+            recorder.clone(),
+        ));
+        let (clock, entropy) = (ports.clock.clone(), ports.entropy.clone());
+        let identity = Identity::new(
+            ports.identity.clone(),
+            settings.identity.clone(),
+            judge.clone(),
+            recorder.clone(),
+            clock,
+            entropy,
+        );
+        Self {
+            catalogue,
+            ports,
+            settings,
+            recorder,
+            publisher,
+            overrides,
+            skew,
+            wake,
+            mint_rate,
+            asking,
+            judge,
+            identity,
+        }
     }
 
     /// What commits wake.
@@ -121,6 +156,18 @@ impl Broker {
     #[must_use]
     pub const fn overrides(&self) -> &Arc<Overrides> {
         &self.overrides
+    }
+
+    /// Who may do what.
+    #[must_use]
+    pub const fn judge(&self) -> &Arc<Judge> {
+        &self.judge
+    }
+
+    /// How people come in.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What watches the clock.
@@ -186,7 +233,7 @@ impl Broker {
 
     /// Records a refusal and gives it back, ready to be answered.
     pub async fn refuse(&self, caller: &Caller, action: &str, subject: Subject, problem: Problem) -> Problem {
-        if self.recorder.admits(&caller.human.person, problem.kind) {
+        if self.recorder.admits(&caller.party.name(), problem.kind) {
             let draft = self.recorder.draft(caller.actor(), subject, refused(caller, action, &problem));
             self.recorder.record_draft(draft).await;
         }
@@ -200,7 +247,7 @@ impl Broker {
 
     /// As [`Broker::refuse`], about a grant.
     async fn refuse_about(&self, caller: &Caller, action: &str, grant: &Grant, problem: Problem) -> Problem {
-        if self.recorder.admits(&caller.human.person, problem.kind) {
+        if self.recorder.admits(&caller.party.name(), problem.kind) {
             let draft = self.recorder.draft_about(grant, caller.actor(), refused(caller, action, &problem));
             self.recorder.record_draft(draft).await;
         }
@@ -245,6 +292,7 @@ fn refused(caller: &Caller, action: &str, problem: &Problem) -> Recorded {
     let event = Event::ActionRefused {
         action: action.to_owned(),
         problem: problem.kind.slug().to_owned(),
+        rules: bounded(problem.rules.clone()),
         unmet: bounded(problem.unmet.clone()),
     };
     let mut recorded = Recorded::plain(event);

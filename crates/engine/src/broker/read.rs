@@ -1,16 +1,17 @@
 //! Reading. Everybody who has any part in a role may read its grants: an on-call
 //! team that can't see what is open can't close it.
 
-use halligan_core::actor::Human;
+use std::collections::BTreeMap;
+
 use halligan_core::entry::Subject;
-use halligan_core::grant::Phase;
-use halligan_core::id::{GrantId, PersonId, RoleId};
+use halligan_core::grant::{Grant, Phase, Request};
+use halligan_core::id::{GrantId, PartyName, RoleId};
 use halligan_core::incident::IncidentStatus;
 
 use super::Broker;
 use super::request::incident_named;
 use crate::caller::{Caller, GrantRecord, ListAsk, Me, RoleOffer};
-use crate::ports::{Action, Ask, Filter, Page};
+use crate::ports::{Action, Filter, Page};
 use crate::problem::{Problem, ProblemKind};
 
 const PAGE_DEFAULT: u32 = 50;
@@ -26,7 +27,7 @@ impl Broker {
     /// There is no such grant, or the caller has no part in its role.
     pub async fn grant(&self, caller: &Caller, grant: &str) -> Result<GrantRecord, Problem> {
         let grant = self.named(caller, Action::Read.as_str(), grant).await?.grant;
-        if !self.reads(&caller.human, &grant) {
+        if !self.reads(caller, &grant).await? {
             let detail = format!("there is no grant `{}`", grant.request.id);
             let problem = Problem::new(ProblemKind::NotFound, detail).in_field("grant");
             return Err(self.refuse_about(caller, Action::Read.as_str(), &grant, problem).await);
@@ -48,19 +49,33 @@ impl Broker {
             }
         };
         let mut page = self.ports.grants.grants(&filter, limit).await?;
-        page.grants.retain(|found| self.reads(&caller.human, &found.grant));
+        let mut readable = BTreeMap::new();
+        for found in &page.grants {
+            let role = &found.grant.request.target.id;
+            if !readable.contains_key(role) {
+                readable.insert(role.clone(), self.reads_role(caller, role).await?);
+            }
+        }
+        page.grants.retain(|found| {
+            let Request { requester, target, .. } = &*found.grant.request;
+            requester.is(&caller.party) || readable.get(&target.id).copied().unwrap_or_default()
+        });
         Ok(page)
     }
 
     /// The roles that the caller has any part in.
-    #[must_use]
-    pub fn roles(&self, caller: &Caller) -> Vec<RoleOffer> {
-        let person = &caller.human.person;
-        let offer = |role: &halligan_core::catalogue::Role| {
-            let may = |action: &Action| self.ports.authority.decide(&Ask { person, action: *action, role }).allow;
-            RoleOffer { role: role.clone(), may: OFFERED.into_iter().filter(may).collect() }
-        };
-        self.catalogue.roles.values().map(offer).filter(|offer| !offer.may.is_empty()).collect()
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn roles(&self, caller: &Caller) -> Result<Vec<RoleOffer>, Problem> {
+        let mut offers = Vec::new();
+        for role in self.catalogue.roles.values() {
+            let may = self.judge.permitted(caller.asker(), &OFFERED, role).await?;
+            if !may.is_empty() {
+                offers.push(RoleOffer { role: role.clone(), may });
+            }
+        }
+        Ok(offers)
     }
 
     /// What an incident's tool says of it now.
@@ -82,10 +97,18 @@ impl Broker {
         Me { deployment: self.catalogue.deployment.clone(), incident_providers: self.ports.incidents.providers() }
     }
 
-    fn reads(&self, human: &Human, grant: &halligan_core::grant::Grant) -> bool {
-        let person = &human.person;
-        let may = |role| self.ports.authority.decide(&Ask { person, action: Action::Read, role }).allow;
-        grant.is_requester(person) || self.role_of(grant).is_ok_and(may)
+    async fn reads(&self, caller: &Caller, grant: &Grant) -> Result<bool, Problem> {
+        if grant.request.requester.is(&caller.party) {
+            return Ok(true);
+        }
+        self.reads_role(caller, &grant.request.target.id).await
+    }
+
+    async fn reads_role(&self, caller: &Caller, role: &RoleId) -> Result<bool, Problem> {
+        match self.catalogue.roles.get(role) {
+            Some(role) => Ok(!self.judge.permitted(caller.asker(), &[Action::Read], role).await?.is_empty()),
+            None => Ok(false),
+        }
     }
 }
 
@@ -107,7 +130,7 @@ fn filter(ask: ListAsk) -> Result<Filter, Problem> {
         role: target.map(|t| t.parse::<RoleId>()).transpose().map_err(|e| Problem::invalid("target", e))?,
         incident: incident.map(named).transpose()?,
         requester: requester
-            .map(|p| p.parse::<PersonId>())
+            .map(|name| name.parse::<PartyName>())
             .transpose()
             .map_err(|e| Problem::invalid("requester", e))?,
         before: cursor.map(|c| c.parse::<GrantId>()).transpose().map_err(|e| Problem::invalid("cursor", e))?,

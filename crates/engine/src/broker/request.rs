@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 
 use super::Broker;
 use super::step::answers;
+use crate::access::Occasion;
 use crate::caller::{Caller, RequestAsk};
 use crate::ports::{Action, StoreError};
 use crate::problem::{Problem, ProblemKind};
@@ -36,19 +37,29 @@ impl Broker {
         let reason = Reason::try_from(ask.reason)?;
         let duration = duration_within(ask.duration_seconds, role)?;
         let incident = incident_named(&ask.incident)?;
-        let mut rules = self.permitted(&caller.human.person, Action::Request, role)?;
+        self.asking.request(caller, &incident, self.ports.clock.now())?;
+        let open = self.incident_is_open(&incident).await?;
+        let about = Occasion {
+            incident: Some((&incident, Some(&open))),
+            scope: Some(&resolved.scope),
+            duration: Some(duration),
+            emergency: Some(ask.emergency),
+            requester: Some(&caller.party),
+            ..Occasion::default()
+        };
+        let mut rules = self.permitted(caller.asker(), Action::Request, role, about).await?;
         let limits = if ask.emergency {
-            rules.extend(self.permitted(&caller.human.person, Action::StartEmergency, role)?);
+            caller.human("start before the acknowledgement")?;
+            rules.extend(self.permitted(caller.asker(), Action::StartEmergency, role, about).await?);
             emergency_limits(role)?
         } else {
             limits(role, SignedDuration::ZERO)
         };
-        self.incident_is_open(&incident).await?;
-        self.has_few_open(&caller.human).await?;
+        self.has_few_open(&caller.party).await?;
         if ask.emergency {
             // The clock that starts here decides when the access ends.
             self.time_can_be_told().await?;
-            self.emergency_is_the_first(&caller.human, role, &incident).await?;
+            self.emergency_is_the_first(&caller.party, role, &incident).await?;
             self.role_has_room(role).await?;
         }
         let now = self.ports.clock.now();
@@ -56,7 +67,7 @@ impl Broker {
             deployment: self.catalogue.deployment.clone(),
             id: GrantId::new(self.ports.entropy.uuid_v7(now)),
             nonce: Nonce(self.ports.entropy.bytes()),
-            requester: caller.human.clone(),
+            requester: caller.party.clone(),
             target: Target::role(role.id.clone()),
             resolved,
             incident,
@@ -64,7 +75,7 @@ impl Broker {
             duration,
             emergency: ask.emergency,
         };
-        let transition = Opening { request, limits, rules: bounded(rules) }.open(now);
+        let transition = Opening { request, limits, rules: bounded(rules), shown: caller.shown }.open(now);
         match self.commit_transition(&caller.actor(), transition, None, answers(caller), now).await {
             Ok((grant, _)) => Ok(grant),
             Err(StoreError::Conflict) => {

@@ -5,20 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halligan_core::actor::{Actor, Human, Principal};
-use halligan_core::catalogue::{Access, Catalogue, ProbeCall, Role, RoleArn, Scope, Target};
+use halligan_core::actor::{Actor, Human, Principal, Shown};
+use halligan_core::catalogue::{Access as RoleAccess, Catalogue, ProbeCall, Role, RoleArn, Scope, Target};
 use halligan_core::entry::Draft;
 use halligan_core::event::Recorded;
 use halligan_core::grant::{
     Baseline, Command, Deadline, Evidence, Grant, Limits, MintDraft, Opening, RegionEvidence, Request, Resolved,
-    Transition, Warrant,
+    Transition, Warrant, Yes,
 };
 use halligan_core::iam::{Effect, SessionName, SourceIdentity, Statement, session_policy};
-use halligan_core::id::{GrantId, MintId, Nonce, PersonId, RoleId, ScopeId};
+use halligan_core::id::{GrantId, GroupId, MintId, Nonce, PersonId, RoleId, ScopeId};
 use halligan_core::incident::{IncidentId, IncidentRef};
 use halligan_core::text::Reason;
+use halligan_policy::PolicySet;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
+
+use crate::access::{Access, Directory, IssuerKind, IssuerRules, Member, MfaSigns, Office, Unlinked};
 
 /// When the stories begin.
 #[must_use]
@@ -44,7 +47,7 @@ pub fn uuid(number: u64) -> Uuid {
 /// A person with their one login.
 #[must_use]
 pub fn human(name: &str) -> Human {
-    let principal = Principal { issuer: "https://id.example.com".to_owned(), subject: name.to_owned() };
+    let principal = Principal { issuer: ISSUER.to_owned(), subject: name.to_owned() };
     Human { person: person(name), principal }
 }
 
@@ -103,12 +106,43 @@ pub fn role(name: &str) -> Role {
         default_scope: scope,
         probe: ProbeCall::default(),
         console: true,
-        access: Access {
+        access: RoleAccess {
             requesters: groups(&["on-call"]),
             acknowledgers: groups(&["leads"]),
             revokers: groups(&["security"]),
             emergency_starters: groups(&["on-call"]),
         },
+    }
+}
+
+/// Who people sign in with.
+pub const ISSUER: &str = "https://id.example.com";
+
+/// These people in these groups, each with their one login, under the policies that a
+/// deployment begins with. `security` reads the log and may override its confirmation.
+#[must_use]
+pub fn access(people: BTreeMap<PersonId, BTreeSet<GroupId>>) -> Access {
+    let security: GroupId = "security".parse().expect("a legal name");
+    let rules = IssuerRules {
+        issuer: ISSUER.to_owned(),
+        subject_claims: vec!["sub".to_owned()],
+        groups: None,
+        mfa: MfaSigns { amr: ["mfa".to_owned()].into(), acr: BTreeSet::new() },
+        kind: IssuerKind::People(Unlinked::Refuse),
+    };
+    let member = |(id, groups): (PersonId, BTreeSet<GroupId>)| {
+        let principals = [human(id.as_str()).principal].into();
+        (id, Member { groups, principals, ..Member::default() })
+    };
+    Access {
+        directory: Directory::new(vec![rules], people.into_iter().map(member).collect(), BTreeMap::new()),
+        policies: PolicySet::defaults(),
+        office: Office {
+            readers: [security.clone()].into(),
+            overriders: [security].into(),
+            administrators: BTreeSet::new(),
+        },
+        sha256: String::new(),
     }
 }
 
@@ -184,7 +218,7 @@ impl Asking {
             deployment: catalogue().deployment,
             id: GrantId::new(uuid(self.number)),
             nonce: Nonce(nonce),
-            requester: self.requester.clone(),
+            requester: self.requester.clone().into(),
             target: Target::role(role.id.clone()),
             resolved: Resolved::of(role, &role.default_scope).expect("a role has its default scope"),
             incident: self.incident.clone(),
@@ -197,7 +231,7 @@ impl Asking {
             emergency_acknowledge_within: role.emergency_acknowledge_within.unwrap_or_default(),
             total_max: role.total_max,
         };
-        Opening { request, limits, rules: vec!["requesters: on-call".to_owned()] }
+        Opening { request, limits, rules: vec!["requesters-may-ask".to_owned()], shown: Shown::default() }
     }
 
     /// The grant as it is asked for: pending, or active if it is an emergency start.
@@ -228,13 +262,13 @@ pub fn apply(grant: &Grant, command: Command, now: Timestamp) -> Transition {
 /// The grant, acknowledged.
 #[must_use]
 pub fn acknowledge(grant: &Grant, by: &str, now: Timestamp) -> Transition {
-    apply(grant, Command::Acknowledge { by: human(by), hash: grant.request_hash }, now)
+    apply(grant, Command::Acknowledge { by: human(by), hash: grant.request_hash, yes: Yes::default() }, now)
 }
 
 /// The grant, revoked.
 #[must_use]
 pub fn revoke(grant: &Grant, by: &str, now: Timestamp) -> Transition {
-    apply(grant, Command::Revoke { by: human(by), reason: reason("it is fixed") }, now)
+    apply(grant, Command::Revoke { by: human(by), reason: reason("it is fixed"), rules: Vec::new() }, now)
 }
 
 /// The grant with one mint by its requester.
@@ -250,12 +284,13 @@ pub fn mint(grant: &Grant, number: u64, now: Timestamp) -> (Transition, Warrant)
         external_id: role.external_id.clone(),
         session_name: SessionName::new(*uuid(number).as_bytes()),
         source_identity: SourceIdentity::new(
-            requester.person.as_str(),
-            &requester.principal.issuer,
-            &requester.principal.subject,
+            requester.as_str(),
+            &requester.principal().issuer,
+            &requester.principal().subject,
         ),
         policy: session_policy(scope, fence).expect("a scope that fits"),
         token_seconds: MintDraft::token_seconds(now, fence, role.session_max),
+        rules: Vec::new(),
     };
     grant.intend_mint(requester, draft, false, now).expect("a legal mint")
 }
@@ -295,6 +330,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
             duration: SignedDuration::from_mins(10),
             reason: reason("it takes longer"),
             nonce: Nonce([7; 32]),
+            rules: Vec::new(),
         };
         then(grant, extension, at(120))
     };
@@ -309,7 +345,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
         ("active, not acknowledged", started(4)),
         ("active, acknowledged late", acknowledge(&started(5), "bob", at(60)).grant),
         ("declined", then(&pending(6), Command::Decline { by: by(), reason: why() }, at(60))),
-        ("withdrawn", then(&pending(7), Command::Withdraw { by: human("alice") }, at(60))),
+        ("withdrawn", then(&pending(7), Command::Withdraw { by: human("alice").into() }, at(60))),
         ("cancelled", then(&pending(8), Command::CloseIncident, at(60))),
         ("lapsed", then(&pending(9), Command::Elapse(Deadline::Lapse), at(900))),
         ("expired", then(&active(10), Command::Elapse(Deadline::Expire), at(1_860))),
@@ -326,7 +362,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
             "revoked, an emergency start declined",
             then(&started(17), Command::Decline { by: by(), reason: why() }, at(60)),
         ),
-        ("returned", then(&extended(&minted(18)), Command::Return { by: human("alice") }, at(600))),
+        ("returned", then(&extended(&minted(18)), Command::Return { by: human("alice").into() }, at(600))),
     ]
 }
 

@@ -1,8 +1,11 @@
 //! A broker over fakes, with its reconcilers, and what a crash leaves of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use halligan_core::actor::Shown;
 use halligan_core::catalogue::Catalogue;
+use halligan_core::id::PlaceId;
 use halligan_log::VerifierKey;
 use jiff::SignedDuration;
 
@@ -12,11 +15,14 @@ use super::environment::{FakeClock, FakeEntropy};
 use super::fixtures;
 use super::outside::FakeIncidents;
 use super::store::FakeStore;
+use crate::access::{Access, AccessInForce};
 use crate::broker::{Broker, Ports, Settings};
 use crate::caller::Caller;
-use crate::ports::{Archive, Authority, Clock as _, Witness};
+use crate::identity::{IdentityPorts, IdentitySettings};
+use crate::ports::{Archive, Clock as _, IdentityProvider, Notices, Witness};
 use crate::problem::Problem;
 use crate::publish::{OverrideRules, PublishPorts, PublishSettings};
+use crate::rate::Rates;
 use crate::reconcile::{
     Deadlines, Housekeeping, IncidentWatch, Personal, Reconciler as _, RevocationPorts, Revocations,
 };
@@ -39,7 +45,11 @@ pub struct FakeWorld {
     pub overrides: OverrideRules,
     pub incidents: Arc<FakeIncidents>,
     pub aws: FakeAws,
-    pub authority: Arc<dyn Authority>,
+    pub access: Arc<AccessInForce>,
+    /// Who people sign in with, by name.
+    pub providers: BTreeMap<PlaceId, Arc<dyn IdentityProvider>>,
+    pub notices: Option<Arc<dyn Notices>>,
+    pub rates: Rates,
     pub catalogue: Arc<Catalogue>,
 }
 
@@ -57,7 +67,7 @@ pub struct Running {
 impl FakeWorld {
     /// The catalogue of the fixtures, its incident open.
     #[must_use]
-    pub fn new(authority: Arc<dyn Authority>) -> Self {
+    pub fn new(access: Access) -> Self {
         let clock = Arc::new(FakeClock::at(fixtures::start()));
         let incidents = Arc::new(FakeIncidents::default());
         incidents.open(fixtures::incident("INC-219"));
@@ -74,7 +84,10 @@ impl FakeWorld {
             confirmations: 1,
             overrides: OverrideRules::default(),
             incidents,
-            authority,
+            access: Arc::new(AccessInForce::new(access)),
+            providers: BTreeMap::new(),
+            notices: None,
+            rates: MANY,
             catalogue: Arc::new(fixtures::catalogue()),
         }
     }
@@ -95,7 +108,8 @@ impl FakeWorld {
             grants: self.store.clone(),
             idempotency: self.store.clone(),
             publish: self.publish_ports(),
-            authority: self.authority.clone(),
+            access: self.access.clone(),
+            identity: self.identity_ports(),
             incidents: self.incidents.clone(),
             minter: aws.clone(),
             console: Some(aws.clone()),
@@ -106,7 +120,8 @@ impl FakeWorld {
             publish,
             log_wait: SignedDuration::from_secs(2),
             mints_per_minute: 30,
-            log_readers: [fixtures::human("carol").person].into(),
+            identity: identity_settings(),
+            rates: self.rates,
         };
         let broker = Arc::new(Broker::new(self.catalogue.clone(), ports, settings));
         let ports = RevocationPorts {
@@ -131,7 +146,40 @@ impl FakeWorld {
     }
 }
 
+/// More than any test asks for.
+const MANY: Rates = Rates {
+    requests_per_person: 10_000,
+    requests_per_incident: 10_000,
+    requests_per_address: 10_000,
+    refused_acknowledgements: 10_000,
+};
+
+/// How people come in at `https://halligan.example.com`.
+#[must_use]
+pub fn identity_settings() -> IdentitySettings {
+    IdentitySettings {
+        public_url: "https://halligan.example.com".to_owned(),
+        rp_id: Some("halligan.example.com".to_owned()),
+        groups_kept: SignedDuration::from_hours(12),
+        session_idle: SignedDuration::from_hours(1),
+        session_max: SignedDuration::from_hours(12),
+        enrolment_wait: SignedDuration::from_hours(24),
+        sign_ins_per_minute: 30,
+    }
+}
+
 impl FakeWorld {
+    fn identity_ports(&self) -> IdentityPorts {
+        IdentityPorts {
+            sessions: self.store.clone(),
+            ceremonies: self.store.clone(),
+            groups: self.store.clone(),
+            passkeys: self.store.clone(),
+            providers: self.providers.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+
     /// What the publisher of `replica` is told.
     #[must_use]
     pub fn publish_settings(&self, replica: &str) -> PublishSettings {
@@ -202,5 +250,11 @@ impl Running {
 /// Somebody calling.
 #[must_use]
 pub fn caller(name: &str) -> Caller {
-    Caller { human: fixtures::human(name), address: None, idempotency: None }
+    Caller {
+        party: fixtures::human(name).into(),
+        shown: Shown::default(),
+        method: None,
+        address: None,
+        idempotency: None,
+    }
 }

@@ -1,8 +1,9 @@
 //! From an entry back to what caused it.
 
-use halligan_core::actor::Actor;
+use halligan_core::actor::{Actor, Freshness, Shown};
 use halligan_core::event::{Event, RevokedBy};
-use halligan_core::grant::{Command, Deadline};
+use halligan_core::grant::{Command, Deadline, Yes};
+use halligan_core::signed::Signed;
 use jiff::SignedDuration;
 
 use super::illegal::Because;
@@ -61,6 +62,16 @@ pub(super) const fn concern(event: &Event) -> Concern {
         | Event::LogOverrideEnded {}
         | Event::CatalogueChanged { .. }
         | Event::PolicyChanged { .. }
+        | Event::PolicyRejected { .. }
+        | Event::PolicyFaulty { .. }
+        | Event::SessionOpened { .. }
+        | Event::SessionSteppedUp { .. }
+        | Event::SessionEnded { .. }
+        | Event::PasskeyEnrolled { .. }
+        | Event::PasskeyNoticed { .. }
+        | Event::PasskeyConfirmed { .. }
+        | Event::PasskeyRemoved { .. }
+        | Event::PasskeyCounterWentBack { .. }
         | Event::TrailMissing { .. }
         | Event::TrailFound {}
         | Event::BrokerStarted { .. } => Concern::Nothing,
@@ -109,25 +120,30 @@ pub(super) enum Cause {
 pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result<Cause, Because> {
     let by = || step.doer.person(requester);
     let command = match event {
-        Event::GrantAcknowledged { request_hash } => Command::Acknowledge { by: by()?, hash: *request_hash },
+        Event::GrantAcknowledged { request_hash, remaining: _, signed, rules, fresh } => {
+            let yes = yes(signed, rules, shown(step, requester, *fresh));
+            Command::Acknowledge { by: by()?, hash: *request_hash, yes }
+        }
         Event::GrantDeclined {} => Command::Decline { by: by()?, reason: step.reason()? },
-        Event::GrantWithdrawn {} => Command::Withdraw { by: by()? },
+        Event::GrantWithdrawn {} => Command::Withdraw { by: step.doer.party(requester)? },
         Event::GrantCancelled {} => broker(step, Command::CloseIncident)?,
         Event::GrantLapsed {} => broker(step, Command::Elapse(Deadline::Lapse))?,
-        Event::ExtensionRequested { nonce, duration_seconds, .. } => Command::RequestExtension {
+        Event::ExtensionRequested { nonce, duration_seconds, rules, .. } => Command::RequestExtension {
             by: by()?,
             duration: SignedDuration::from_secs(*duration_seconds),
             reason: step.reason()?,
             nonce: *nonce,
+            rules: rules.clone(),
         },
-        Event::ExtensionAcknowledged { extension_hash, .. } => {
-            Command::AcknowledgeExtension { by: by()?, hash: *extension_hash }
+        Event::ExtensionAcknowledged { extension_hash, ends_at: _, signed, rules, fresh } => {
+            let yes = yes(signed, rules, shown(step, requester, *fresh));
+            Command::AcknowledgeExtension { by: by()?, hash: *extension_hash, yes }
         }
         Event::ExtensionDeclined { .. } => Command::DeclineExtension { by: by()?, reason: step.reason()? },
         Event::ExtensionVoid { .. } => broker(step, Command::Elapse(Deadline::ExtensionLapse))?,
         Event::GrantExpired { .. } => broker(step, Command::Elapse(Deadline::Expire))?,
-        Event::GrantReturned {} => Command::Return { by: by()? },
-        Event::GrantRevoked { cause } => revocation(cause, step, requester)?,
+        Event::GrantReturned {} => Command::Return { by: step.doer.party(requester)? },
+        Event::GrantRevoked { cause, rules } => revocation(cause, rules, step, requester)?,
         Event::ContainmentObserved(evidence) => broker(step, Command::Contain(evidence.clone()))?,
         Event::ContainmentStuck { because } => broker(step, Command::Stick { because: because.clone() })?,
         Event::GrantRequested { .. }
@@ -156,6 +172,16 @@ pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result
         | Event::LogOverrideEnded {}
         | Event::CatalogueChanged { .. }
         | Event::PolicyChanged { .. }
+        | Event::PolicyRejected { .. }
+        | Event::PolicyFaulty { .. }
+        | Event::SessionOpened { .. }
+        | Event::SessionSteppedUp { .. }
+        | Event::SessionEnded { .. }
+        | Event::PasskeyEnrolled { .. }
+        | Event::PasskeyNoticed { .. }
+        | Event::PasskeyConfirmed { .. }
+        | Event::PasskeyRemoved { .. }
+        | Event::PasskeyCounterWentBack { .. }
         | Event::TrailMissing { .. }
         | Event::TrailFound {}
         | Event::BrokerStarted { .. } => return Ok(Cause::NeverFirst),
@@ -163,10 +189,23 @@ pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result
     Ok(Cause::Command(command))
 }
 
-fn revocation(cause: &RevokedBy, step: &Step<'_>, requester: &Actor) -> Result<Command, Because> {
+fn yes(signed: &Option<Signed>, rules: &[String], shown: Shown) -> Yes {
+    Yes { signed: signed.clone(), rules: rules.to_vec(), shown }
+}
+
+/// How whoever did it came in.
+pub(super) fn shown(step: &Step<'_>, requester: &Actor, fresh: Freshness) -> Shown {
+    let channel = match step.doer {
+        Doer::Requester => requester.channel,
+        Doer::Some(Anybody { channel, .. }) => channel,
+    };
+    Shown { channel, fresh }
+}
+
+fn revocation(cause: &RevokedBy, rules: &[String], step: &Step<'_>, requester: &Actor) -> Result<Command, Because> {
     let by = || step.doer.person(requester);
     match cause {
-        RevokedBy::Person(_) => Ok(Command::Revoke { by: by()?, reason: step.reason()? }),
+        RevokedBy::Person(_) => Ok(Command::Revoke { by: by()?, reason: step.reason()?, rules: rules.to_vec() }),
         RevokedBy::Declined(_) => Ok(Command::Decline { by: by()?, reason: step.reason()? }),
         RevokedBy::IncidentClosed => broker(step, Command::CloseIncident),
         RevokedBy::FoundEnded => broker(step, Command::FindEnded),
@@ -177,7 +216,7 @@ fn revocation(cause: &RevokedBy, step: &Step<'_>, requester: &Actor) -> Result<C
 /// What nobody but the broker itself does.
 fn broker(step: &Step<'_>, command: Command) -> Result<Command, Because> {
     match step.doer {
-        Doer::Some(Anybody { human: None, .. }) => Ok(command),
+        Doer::Some(Anybody { who: None, .. }) => Ok(command),
         Doer::Some(_) | Doer::Requester => Err(Because::Somebody),
     }
 }

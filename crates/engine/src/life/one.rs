@@ -11,7 +11,7 @@ use halligan_core::id::{DeploymentId, GrantId, MintId};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::cause::{Cause, cause};
+use super::cause::{Cause, cause, shown};
 use super::cut::Ending;
 use super::illegal::{Because, compare, differs};
 use super::step::{About, Doer, Occasion, Step, Told, What, Who};
@@ -79,7 +79,7 @@ impl Life {
 
     /// Goes on from a grant whose entries are not at hand.
     pub(super) fn resumed(grant: Grant) -> Self {
-        let requester = Actor::api(grant.request.requester.clone());
+        let requester = Actor { party: Some(grant.request.requester.clone()), channel: grant.shown.channel };
         let (last, mints) = (grant.requested_at, Mints { resumed: true, ..Mints::default() });
         Self { grant, requester, ending: None, named: None, rest: None, mints, last, spoiled: false }
     }
@@ -136,8 +136,8 @@ impl Life {
 
     /// Nobody but the requester mints, through whichever login.
     fn check_minter<'a>(&'a self, step: &Step<'a>) -> Result<Who<'a>, Because> {
-        let by = step.doer.human(&self.requester).ok_or(Because::Nobody)?;
-        if by.person == self.grant.request.requester.person.as_str() {
+        let by = step.doer.who(&self.requester).ok_or(Because::Nobody)?;
+        if by.name == Who::of(&self.grant.request.requester).name {
             return Ok(by);
         }
         Err(Because::Refused(Refusal::NotRequester { command: "mint under" }))
@@ -223,6 +223,7 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
         request_hash,
         limits,
         rules,
+        fresh,
     }) = step.told.event()
     else {
         return Err(Because::NeverRequested);
@@ -236,7 +237,7 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
         deployment: deployment.clone(),
         id,
         nonce: *nonce,
-        requester: step.doer.person(&Actor::SYSTEM)?,
+        requester: step.doer.party(&Actor::SYSTEM)?,
         target: target(subject)?,
         resolved: Resolved { role_arn: role_arn.clone(), scope: scope.clone(), scope_hash: *scope_hash },
         incident: incident.and_then(Occasion::incident).ok_or(Because::NoIncident)?,
@@ -244,7 +245,8 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
         duration,
         emergency: *emergency,
     };
-    Ok((Opening { request, limits: *limits, rules: rules.clone() }, *request_hash))
+    let shown = shown(step, &Actor::SYSTEM, *fresh);
+    Ok((Opening { request, limits: *limits, rules: rules.clone(), shown }, *request_hash))
 }
 
 fn target(subject: What<'_>) -> Result<Target, Because> {
@@ -267,8 +269,8 @@ fn check_about(grant: &Grant, step: &Step<'_>) -> Result<(), Because> {
         return Err(differs("incident", Some(&json!(found.incident)), Some(&json!(occasion))));
     }
     match found.requester {
-        Some(found) if found != requester.person.as_str() => {
-            Err(differs("links.requester", Some(&json!(found)), Some(&json!(requester.person))))
+        Some(found) if found != requester.as_str() => {
+            Err(differs("links.requester", Some(&json!(found)), Some(&json!(requester.as_str()))))
         }
         Some(_) | None => Ok(()),
     }
@@ -286,7 +288,7 @@ fn check_age(id: GrantId, decided_at: Timestamp) -> Result<(), Because> {
 /// CloudTrail's name of a session stands for the login that it was minted for: its
 /// readable part may be any.
 fn check_identity(by: Who<'_>, named: &str) -> Result<(), Because> {
-    let expected = SourceIdentity::new(by.person, by.issuer, by.subject);
+    let expected = SourceIdentity::new(by.name(), by.issuer, by.subject);
     let digest = |name: &str| name.rsplit('-').next().map(str::to_owned);
     if digest(named) == digest(expected.as_str()) {
         return Ok(());

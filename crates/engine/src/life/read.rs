@@ -14,7 +14,9 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::cause::{Concern, concern_of};
-use super::step::{About, Anybody, DISCARDED, Doer, FAILED, Given, INTENDED, ISSUED, Occasion, Step, Told, What, Who};
+use super::step::{
+    About, Anybody, DISCARDED, Doer, FAILED, Given, INTENDED, ISSUED, Name, Occasion, Step, Told, What, Who,
+};
 
 /// Reads an entry and its personal part; none if it concerns no life. Nothing else
 /// is looked at then.
@@ -66,12 +68,15 @@ struct Actor<'a> {
     #[serde(borrow)]
     person: Option<&'a str>,
     #[serde(borrow)]
+    machine: Option<&'a str>,
+    #[serde(borrow)]
+    on_behalf_of: Option<&'a str>,
+    #[serde(borrow)]
     principal: Option<Principal<'a>>,
     channel: Channel,
 }
 
 #[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Principal<'a> {
     issuer: &'a str,
     subject: &'a str,
@@ -79,8 +84,11 @@ struct Principal<'a> {
 
 impl<'a> From<Actor<'a>> for Anybody<'a> {
     fn from(actor: Actor<'a>) -> Self {
-        let who = |(person, Principal { issuer, subject }): (&'a str, Principal<'a>)| Who { person, issuer, subject };
-        Self { human: actor.person.zip(actor.principal).map(who), channel: actor.channel }
+        // As the untagged `Party` reads it: a person first.
+        let machine = actor.machine.map(|machine| Name::Machine { machine, on_behalf_of: actor.on_behalf_of });
+        let name = actor.person.map(Name::Person).or(machine);
+        let who = |(name, Principal { issuer, subject }): (Name<'a>, Principal<'a>)| Who { name, issuer, subject };
+        Self { who: name.zip(actor.principal).map(who), channel: actor.channel }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use halligan_core::actor::{Actor, Channel, Human, Principal};
+use halligan_core::actor::{Actor, Channel, Human, Machine, Party, Principal};
 use halligan_core::entry::{Entry, Sealed};
 use halligan_core::event::Event;
 use halligan_core::id::{GrantId, MintId};
@@ -93,7 +93,7 @@ pub(super) enum Doer<'a> {
 /// An actor, as an entry writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Anybody<'a> {
-    pub human: Option<Who<'a>>,
+    pub who: Option<Who<'a>>,
     pub channel: Channel,
 }
 
@@ -105,12 +105,19 @@ pub(super) struct About<'a> {
     pub requester: Option<&'a str>,
 }
 
-/// A person, as an entry writes them.
+/// A person or a machine, as an entry writes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Who<'a> {
-    pub person: &'a str,
+    pub name: Name<'a>,
     pub issuer: &'a str,
     pub subject: &'a str,
+}
+
+/// Who somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Name<'a> {
+    Person(&'a str),
+    Machine { machine: &'a str, on_behalf_of: Option<&'a str> },
 }
 
 /// A subject, as an entry writes it.
@@ -142,11 +149,11 @@ impl<'a> Step<'a> {
             time: entry.time,
             decided_at: entry.decided_at(),
             told: Told::of(&entry.event),
-            doer: Doer::Some(Anybody { human: entry.actor.human.as_ref().map(Who::of), channel: entry.actor.channel }),
+            doer: Doer::Some(Anybody { who: entry.actor.party.as_ref().map(Who::of), channel: entry.actor.channel }),
             about: Some(About {
                 subject: What { kind: &entry.subject.kind, id: &entry.subject.id },
                 incident: entry.incident.as_ref().map(Occasion::of),
-                requester: entry.links.requester.as_ref().map(|person| person.as_str()),
+                requester: entry.links.requester.as_ref().map(|name| name.as_str()),
             }),
             grant: entry.links.grant,
             commits: entry.personal_sha256.is_some(),
@@ -174,32 +181,34 @@ impl<'a> Step<'a> {
 
 impl<'a> Doer<'a> {
     /// The broker itself.
-    pub(super) const BROKER: Self = Self::Some(Anybody { human: None, channel: Channel::System });
+    pub(super) const BROKER: Self = Self::Some(Anybody { who: None, channel: Channel::System });
 
-    /// The human, if there was one, under a grant whose requester is this.
-    pub(super) fn human(self, requester: &'a Actor) -> Option<Who<'a>> {
+    /// Who it was, if it was not the broker, under a grant whose requester is this.
+    pub(super) fn who(self, requester: &'a Actor) -> Option<Who<'a>> {
         match self {
-            Self::Requester => requester.human.as_ref().map(Who::of),
-            Self::Some(anybody) => anybody.human,
+            Self::Requester => requester.party.as_ref().map(Who::of),
+            Self::Some(anybody) => anybody.who,
         }
     }
 
     /// The person who did it.
     pub(super) fn person(self, requester: &'a Actor) -> Result<Human, Because> {
-        let who = self.human(requester).ok_or(Because::Nobody)?;
-        let unknown = |_| super::illegal::differs("actor.person", Some(&who.person.into()), None);
-        let principal = Principal { issuer: who.issuer.to_owned(), subject: who.subject.to_owned() };
-        Ok(Human { person: who.person.parse().map_err(unknown)?, principal })
+        match self.party(requester)? {
+            Party::Human(human) => Ok(human),
+            Party::Machine(_) => Err(Because::Nobody),
+        }
+    }
+
+    /// The person or the machine that did it.
+    pub(super) fn party(self, requester: &'a Actor) -> Result<Party, Because> {
+        self.who(requester).ok_or(Because::Nobody)?.party()
     }
 
     /// The actor.
     pub(super) fn actor(self, requester: &'a Actor) -> Result<Actor, Because> {
         match self {
             Self::Requester => Ok(requester.clone()),
-            Self::Some(Anybody { human, channel }) => {
-                let human = human.map(|_| self.person(requester)).transpose()?;
-                Ok(Actor { human, channel })
-            }
+            Self::Some(Anybody { who, channel }) => Ok(Actor { party: who.map(Who::party).transpose()?, channel }),
         }
     }
 
@@ -207,16 +216,47 @@ impl<'a> Doer<'a> {
     pub(super) fn is(self, actor: &Actor, requester: &Actor) -> bool {
         match self {
             Self::Requester => actor == requester,
-            Self::Some(Anybody { human, channel }) => {
-                channel == actor.channel && human == actor.human.as_ref().map(Who::of)
+            Self::Some(Anybody { who, channel }) => {
+                channel == actor.channel && who == actor.party.as_ref().map(Who::of)
             }
         }
     }
 }
 
 impl<'a> Who<'a> {
-    pub(super) fn of(human: &'a Human) -> Self {
-        Self { person: human.person.as_str(), issuer: &human.principal.issuer, subject: &human.principal.subject }
+    pub(super) fn of(party: &'a Party) -> Self {
+        let Principal { issuer, subject } = party.principal();
+        let name = match party {
+            Party::Human(human) => Name::Person(human.person.as_str()),
+            Party::Machine(Machine { machine, on_behalf_of, .. }) => Name::Machine {
+                machine: machine.as_str(),
+                on_behalf_of: on_behalf_of.as_ref().map(|person| person.as_str()),
+            },
+        };
+        Self { name, issuer, subject }
+    }
+
+    /// What they are called.
+    pub(super) const fn name(&self) -> &'a str {
+        match self.name {
+            Name::Person(name) | Name::Machine { machine: name, .. } => name,
+        }
+    }
+
+    fn party(self) -> Result<Party, Because> {
+        let principal = Principal { issuer: self.issuer.to_owned(), subject: self.subject.to_owned() };
+        let unknown = |field: &str, name: &str| super::illegal::differs(field, Some(&name.into()), None);
+        match self.name {
+            Name::Person(name) => {
+                let person = name.parse().map_err(|_| unknown("actor.person", name))?;
+                Ok(Party::Human(Human { person, principal }))
+            }
+            Name::Machine { machine, on_behalf_of } => {
+                let for_whom = on_behalf_of.map(|name| name.parse().map_err(|_| unknown("actor.on_behalf_of", name)));
+                let machine = machine.parse().map_err(|_| unknown("actor.machine", machine))?;
+                Ok(Party::Machine(Machine { machine, on_behalf_of: for_whom.transpose()?, principal }))
+            }
+        }
     }
 }
 

@@ -7,7 +7,11 @@ use halligan_core::actor::Principal;
 use halligan_core::entry::Draft;
 use halligan_core::id::{GroupId, PersonId};
 use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use halligan_policy::SignInMethod;
 
 use super::aws::SecretText;
 use super::store::StoreError;
@@ -65,6 +69,12 @@ pub trait IdentityProvider: Send + Sync {
     /// Its `iss`.
     fn issuer(&self) -> &str;
 
+    /// Whether it answers now.
+    ///
+    /// # Errors
+    /// It doesn't, or says nothing usable.
+    async fn answers(&self) -> Result<(), ProviderError>;
+
     /// Where to send a browser. Nothing is remembered of it.
     ///
     /// # Errors
@@ -111,14 +121,19 @@ pub trait Notices: Send + Sync {
 #[serde(transparent)]
 pub struct SecretHash(pub String);
 
-/// How somebody proved who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SignInMethod {
-    /// An OpenID provider.
-    Provider,
-    /// A passkey, while the provider is down.
-    Passkey,
+impl SecretHash {
+    /// Of the secret as the browser has it.
+    #[must_use]
+    pub fn of(secret: &SecretText) -> Self {
+        Self(hex::encode(Sha256::digest(secret.expose_secret())))
+    }
+
+    /// Why no store keeps it, if there is a reason: it may be the secret itself.
+    #[must_use]
+    pub fn flaw(&self) -> Option<&'static str> {
+        let sound = self.0.len() == 64 && self.0.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (!sound).then_some("its key is no SHA-256 in hexadecimal")
+    }
 }
 
 /// When and how well somebody proved who they are.
@@ -130,6 +145,15 @@ pub struct Proof {
     pub at: Timestamp,
     /// When they last did so with a second factor or a passkey.
     pub mfa_at: Option<Timestamp>,
+}
+
+impl Proof {
+    /// What is known of a person of whom both are true: the later, and the later second factor.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let Self { method, at, .. } = if other.at > self.at { other } else { self };
+        Self { method, at, mfa_at: self.mfa_at.max(other.mfa_at) }
+    }
 }
 
 /// Somebody signed in, in one browser.
@@ -149,38 +173,52 @@ pub struct Session {
     pub seen_at: Timestamp,
 }
 
-/// Sessions of browsers. Every replica sees the same.
+impl Session {
+    /// The session after a use at `at`, by somebody who has proved themselves so.
+    #[must_use]
+    pub fn used(self, proof: Proof, at: Timestamp) -> Self {
+        Self { proof: self.proof.and(proof), seen_at: self.seen_at.max(at), ..self }
+    }
+}
+
+/// Sessions of browsers. Every replica sees the same, and an import of what the store
+/// lacks ([`LogRestore`](super::LogRestore)) ends them all.
+///
+/// A key with a [`SecretHash::flaw`] is refused where something would be kept under it.
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Keeps a new session, with entries, in one transaction. The same token hash is a
-    /// [`StoreError::Conflict`].
+    /// [`StoreError::Conflict`], as is an entry whose id is there already.
     async fn open(&self, session: &Session, entries: Vec<Draft>, now: Timestamp) -> Result<(), StoreError>;
 
-    /// The session of this token, if it wasn't ended.
+    /// The session of this token, if it wasn't ended. Whether it is too old is the caller's to judge.
     async fn session(&self, token: &SecretHash) -> Result<Option<Session>, StoreError>;
 
-    /// It was used at `at`, and `proof` is how its person proved themselves last. A
+    /// It was used at `at`, and `proof` is how its person proved themselves last. Neither
+    /// goes back ([`Session::used`]): a use that was slow to tell undoes no step-up. A
     /// session that is gone stays gone: that is a [`StoreError::Conflict`].
     async fn touch(&self, token: &SecretHash, proof: &Proof, at: Timestamp) -> Result<(), StoreError>;
 
-    /// Ends a session, with entries, in one transaction; returns whether there was one.
-    /// Without one nothing is written.
+    /// Ends a session, with entries, in one transaction; returns whether there was one:
+    /// of two calls at once, to one. Without one nothing is written.
     async fn end(&self, token: &SecretHash, entries: Vec<Draft>, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Ends every session of these logins; returns how many there were.
     async fn end_of(&self, principals: &BTreeSet<Principal>) -> Result<u64, StoreError>;
 
-    /// Forgets at most `limit` sessions that were opened before `opened` or last used before `seen`;
-    /// returns how many.
+    /// Forgets at most `limit` sessions that were opened before `opened` or last used before `seen`:
+    /// never one that wasn't, and less than a millisecond late; returns how many.
     async fn forget(&self, opened: Timestamp, seen: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// What a browser was sent away with and has to bring back, once: sign-ins under way,
-/// challenges of passkeys.
+/// challenges of passkeys. An import ends them all.
 #[async_trait]
 pub trait Ceremonies: Send + Sync {
-    /// Keeps `body` under the hash of a fresh secret until `expires_at`. When there are
-    /// `max` or more that have not expired it is a [`StoreError::Conflict`]: the table is bounded.
+    /// Keeps `body` under the hash of a fresh secret until `expires_at`, and forgets all
+    /// that have expired. When there are `max` or more that have not it is a
+    /// [`StoreError::Conflict`], as where the key is there already: the table is bounded,
+    /// whoever asks at once. Who must not be shut out by others gives a greater `max` than they.
     async fn begin(
         &self,
         key: &SecretHash,
@@ -190,14 +228,16 @@ pub trait Ceremonies: Send + Sync {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Takes it back: of two calls at once, one gets it. None: there is none, or it has expired.
+    /// Takes it back: of two calls at once, one gets it. None: there is none, or it has
+    /// expired, never late and less than a millisecond early.
     async fn take(&self, key: &SecretHash, now: Timestamp) -> Result<Option<String>, StoreError>;
 
     /// Forgets at most `limit` that have expired; returns how many.
     async fn forget_ceremonies(&self, now: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
-/// The groups that a provider last said a login is in.
+/// The groups that a provider last said a login is in. An import forgets them all: an
+/// older store knows older groups, and people who sign in again bring theirs along.
 #[async_trait]
 pub trait LoginGroups: Send + Sync {
     /// They are these, as of `at`. An older word than what is known is passed over.
@@ -214,6 +254,9 @@ pub trait LoginGroups: Send + Sync {
         principals: &BTreeSet<Principal>,
         since: Timestamp,
     ) -> Result<BTreeSet<GroupId>, StoreError>;
+
+    /// Forgets at most `limit` logins of which nothing was said since `before`; returns how many.
+    async fn forget_groups(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
 /// A passkey that somebody enrolled. The log has all of it too.
@@ -237,10 +280,39 @@ pub struct Passkey {
     pub counter: u32,
 }
 
+impl Passkey {
+    /// Why no store keeps it, if there is a reason.
+    #[must_use]
+    pub fn flaw(&self) -> Option<&'static str> {
+        let confirmed = self.confirmed.as_ref().map(|(by, _)| by);
+        (confirmed == Some(&self.person)).then_some("its own person confirmed it")
+    }
+}
+
+/// What the log says of a passkey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasskeyNews {
+    /// It is kept, and is this.
+    Kept(Passkey),
+    /// The one of this credential id is not kept any more.
+    Removed(String),
+}
+
+impl PasskeyNews {
+    /// Which passkey.
+    #[must_use]
+    pub fn credential(&self) -> &str {
+        match self {
+            Self::Kept(passkey) => &passkey.credential,
+            Self::Removed(credential) => credential,
+        }
+    }
+}
+
 /// The passkeys of people.
 #[async_trait]
 pub trait Passkeys: Send + Sync {
-    /// All of a person.
+    /// All of a person, the oldest first.
     async fn passkeys_of(&self, person: &PersonId) -> Result<Vec<Passkey>, StoreError>;
 
     /// The one of this credential id.
@@ -249,8 +321,9 @@ pub trait Passkeys: Send + Sync {
     /// Those that nobody has confirmed, the oldest first, at most `limit`.
     async fn unconfirmed(&self, limit: u32) -> Result<Vec<Passkey>, StoreError>;
 
-    /// Keeps `passkey` where `known` is what was kept until now, with entries, in one
-    /// transaction; [`StoreError::Conflict`] if something else is.
+    /// Keeps `passkey` where `known` is what was kept of its credential until now, with
+    /// entries, in one transaction; [`StoreError::Conflict`] if something else is. One
+    /// with a [`Passkey::flaw`] is refused.
     async fn keep(
         &self,
         passkey: &Passkey,

@@ -10,6 +10,7 @@ use halligan_core::id::GrantId;
 use halligan_log::{Hash, Leaf};
 use jiff::Timestamp;
 
+use super::identity::PasskeyNews;
 use super::store::{Committed, StoreError};
 
 /// An entry with its position in the store's order, which begins at 1 and has no
@@ -93,6 +94,8 @@ pub struct Import {
     pub grants: Vec<Grant>,
     /// What is left to do about those.
     pub effects: Vec<Effect>,
+    /// What the log's entries say of passkeys, in their order.
+    pub passkeys: Vec<PasskeyNews>,
     /// The log's tree after its entries.
     pub head: Head,
 }
@@ -119,8 +122,13 @@ impl Import {
             // What is not there was erased, or there never was any.
             sealed.personal.as_ref().is_some_and(|part| sealed.entry.personal_sha256 != Some(part.sha256()))
         };
-        let torn = self.tail.iter().find(other)?;
-        Some(format!("the personal part of {} is not what the entry commits to", torn.entry.id))
+        if let Some(torn) = self.tail.iter().find(other) {
+            return Some(format!("the personal part of {} is not what the entry commits to", torn.entry.id));
+        }
+        self.passkeys.iter().find_map(|news| match news {
+            PasskeyNews::Kept(passkey) => Some(format!("the passkey {}: {}", passkey.credential, passkey.flaw()?)),
+            PasskeyNews::Removed(_) => None,
+        })
     }
 }
 
@@ -134,6 +142,10 @@ pub trait LogRestore: Send + Sync {
     /// Grants get their next version. No cursor stays past [`Import::after`]: what
     /// comes behind is other than what the sinks may have kept. An id that is there
     /// already is a [`StoreError::Conflict`]; an import with a [`Import::flaw`] is refused.
+    ///
+    /// What was ended since the store was saved must not come back with it: every
+    /// session and ceremony is gone, and so is what was said of logins' groups. People
+    /// sign in again.
     async fn import(&self, import: Import, now: Timestamp) -> Result<(), StoreError>;
 }
 
@@ -148,14 +160,27 @@ pub trait PersonalData: Send + Sync {
     async fn erase_before(&self, time: Timestamp) -> Result<u64, StoreError>;
 }
 
+/// How far a sink was when somebody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// Up to which position it has kept everything; 0 before the first.
+    pub position: u64,
+    /// How many imports there had been: what is read after one may be other entries than
+    /// before it, at the same positions.
+    pub imports: u64,
+}
+
 /// How far each sink is.
 #[async_trait]
 pub trait Cursors: Send + Sync {
-    /// Up to which position `sink` has kept everything; 0 before the first.
-    async fn cursor(&self, sink: &str) -> Result<u64, StoreError>;
+    /// How far `sink` is. What is sent is read after this.
+    async fn cursor(&self, sink: &str) -> Result<Cursor, StoreError>;
 
-    /// It has kept everything up to `position`. Never back.
-    async fn move_cursor(&self, sink: &str, position: u64) -> Result<(), StoreError>;
+    /// It has kept everything up to `position`, having begun where `from` says.
+    /// [`StoreError::Conflict`] if the cursor is elsewhere by now, or there was an import
+    /// since: what was sent may be other than what is there. Never back: a smaller
+    /// position is passed over.
+    async fn move_cursor(&self, sink: &str, from: Cursor, position: u64) -> Result<Cursor, StoreError>;
 }
 
 /// What was last known of something that is compared with how it is now: keys,

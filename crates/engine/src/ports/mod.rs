@@ -9,7 +9,6 @@ mod environment;
 mod identity;
 mod incidents;
 mod log_store;
-mod policy;
 mod signing;
 mod sink;
 mod store;
@@ -21,13 +20,13 @@ pub use aws::{
     ProbeSpec, Probes, ROLE_POLICY_CALL_MAX, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
 };
 pub use environment::{Clock, Entropy};
+pub use halligan_policy::{Action, SignInMethod};
 pub use identity::{
-    AuthorizeAsk, Ceremonies, Claims, IdentityProvider, KeySets, LoginGroups, Notices, Passkey, Passkeys, Proof,
-    ProviderError, Returned, SecretHash, Session, Sessions, SignInMethod,
+    AuthorizeAsk, Ceremonies, Claims, IdentityProvider, KeySets, LoginGroups, Notices, Passkey, PasskeyNews, Passkeys,
+    Proof, ProviderError, Returned, SecretHash, Session, Sessions,
 };
 pub use incidents::Incidents;
-pub use log_store::{Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry};
-pub use policy::{Action, Ask, Authority, Decision};
+pub use log_store::{Cursor, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry};
 pub use signing::{CheckpointSigner, SignError, Witness, WitnessError};
 pub use sink::{Sink, SinkError};
 pub use store::{

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use halligan_core::entry::Draft;
 use halligan_core::grant::{Effect, Grant, Phase};
 use halligan_core::iam::revocation::{Cut, Generation};
-use halligan_core::id::{GrantId, PersonId, RoleId};
+use halligan_core::id::{GrantId, PartyName, PersonId, RoleId};
 use halligan_core::incident::IncidentRef;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -82,8 +82,8 @@ pub struct Filter {
     pub role: Option<RoleId>,
     /// On this occasion.
     pub incident: Option<IncidentRef>,
-    /// Asked for by this person.
-    pub requester: Option<PersonId>,
+    /// Asked for by this person or machine.
+    pub requester: Option<PartyName>,
     /// Only ids below this one: the next page, newest first.
     pub before: Option<GrantId>,
 }

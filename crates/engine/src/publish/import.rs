@@ -104,7 +104,9 @@ impl Inner {
             let (count, renumbered) = (u64::try_from(page.len()).unwrap_or(0), u64::try_from(tail.len()).unwrap_or(0));
             let head = Head { size: edge.size(), root: edge.root() };
             let effects = effects.into_iter().collect();
-            let import = Import { after, last, known: Some(known), entries: page, tail, grants, effects, head };
+            let passkeys = Vec::new();
+            let import =
+                Import { after, last, known: Some(known), entries: page, tail, grants, effects, passkeys, head };
             self.restore.import(import, self.clock.now()).await?;
             known = head;
             after = after.saturating_add(count);

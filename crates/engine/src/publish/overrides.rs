@@ -1,7 +1,6 @@
 //! The way round when no archive can be reached: granted by somebody for a few
 //! hours, written down, paged, and only with another place confirming instead.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use halligan_core::entry::Subject;
@@ -23,9 +22,7 @@ const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 /// Whether there may be such a thing, and on which terms.
 #[derive(Debug, Clone, Default)]
 pub struct OverrideRules {
-    /// Who may grant it. Nobody: there is no override.
-    pub granters: BTreeSet<PersonId>,
-    /// The sinks that must confirm, all of them.
+    /// The sinks that must confirm, all of them. None: there is no override.
     pub confirmed_by: Vec<String>,
     /// The longest that it lasts.
     pub longest: SignedDuration,
@@ -66,7 +63,7 @@ impl Overrides {
     /// # Errors
     /// The store doesn't answer.
     pub async fn current(&self, now: Timestamp) -> Result<Option<Override>, StoreError> {
-        if self.rules.granters.is_empty() {
+        if self.rules.confirmed_by.is_empty() {
             return Ok(None);
         }
         Ok(self.last().await?.1.filter(|granted| granted.until > now))
@@ -79,10 +76,10 @@ impl Overrides {
         Ok((known, granted))
     }
 
-    /// Lets credentials leave for `length` although no archive confirms.
+    /// Lets credentials leave for `length` although no archive confirms. The caller may: the policy was asked.
     ///
     /// # Errors
-    /// The configuration knows no override, the caller may not grant it, or it is too long.
+    /// The configuration knows no override, or it is too long.
     pub async fn grant(
         &self,
         caller: &Caller,
@@ -90,11 +87,10 @@ impl Overrides {
         reason: &Reason,
         now: Timestamp,
     ) -> Result<Override, Problem> {
-        let person = &caller.human.person;
-        if !self.rules.granters.contains(person) {
-            let rule = "log.override.granters: expected a member of a group that is named there".to_owned();
-            let detail = "you may not let credentials leave without an archive's confirmation";
-            return Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(vec![rule]));
+        let person = &caller.human("override the log's confirmation")?.person;
+        if self.rules.confirmed_by.is_empty() {
+            let detail = "the configuration knows no override of the log's confirmation";
+            return Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(vec!["`[log.override]`".to_owned()]));
         }
         if length < SignedDuration::from_secs(1) || length > self.rules.longest {
             let longest = self.rules.longest;
@@ -113,11 +109,8 @@ impl Overrides {
     /// Ends it early.
     ///
     /// # Errors
-    /// The caller may not grant it either, or none is in force.
+    /// None is in force.
     pub async fn end(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
-        if !self.rules.granters.contains(&caller.human.person) {
-            return Err(Problem::new(ProblemKind::NotPermitted, "you have no part in overrides of the log"));
-        }
         if self.current(now).await?.is_none() {
             return Err(Problem::new(ProblemKind::NotFound, "no override of the log is in force"));
         }
@@ -152,14 +145,14 @@ impl Overrides {
         let current = self.current(now).await.map_err(|error| error.to_string())?;
         let Some(granted) = current else { return Err("no override of the log is in force".to_owned()) };
         // Who opens this way round doesn't walk it: a second person has looked.
-        if granted.by == caller.human.person {
+        if caller.stands_for(&granted.by) {
             return Err("you granted the override of the log yourself: expected somebody else to".to_owned());
         }
         let deadline = tokio::time::Instant::now() + within.unsigned_abs();
         loop {
             let mut missing = Vec::new();
             for name in &granted.confirmed_by {
-                if !self.cursors.cursor(name).await.is_ok_and(|cursor| cursor >= position) {
+                if !self.cursors.cursor(name).await.is_ok_and(|cursor| cursor.position >= position) {
                     missing.push(name.as_str());
                 }
             }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Reconciler, Status};
-use crate::ports::{Cursors, Leases, LogStore, Sink};
+use crate::ports::{Cursors, Leases, LogStore, Sink, StoreError};
 use crate::problem::{Problem, ProblemKind};
 use crate::publish::{Overrides, Publisher};
 
@@ -34,6 +34,14 @@ pub struct Forwarding {
     replica: String,
 }
 
+/// What one tick came to.
+struct Forwarded {
+    done: u32,
+    lag: u64,
+    /// Whether somebody moved the cursor meanwhile: it is begun anew, lease and all.
+    again: bool,
+}
+
 impl Forwarding {
     /// To `sink`, by this replica.
     #[must_use]
@@ -52,25 +60,28 @@ impl Forwarding {
         }
     }
 
-    async fn forward(&self, now: Timestamp) -> Result<(u32, u64), (Problem, u64)> {
+    async fn forward(&self, now: Timestamp) -> Result<Forwarded, (Problem, u64)> {
         let until = self.until(now).await.map_err(|problem| (problem, 0))?;
         let name = self.sink.name();
         let mut cursor = self.ports.cursors.cursor(name).await.map_err(|error| (error.into(), 0))?;
         let mut done = 0_u32;
-        while cursor < until {
-            let lag = until - cursor;
+        while cursor.position < until {
+            let lag = until - cursor.position;
             let failed = |problem| (problem, lag);
             let limit = u32::try_from(lag).unwrap_or(BATCH).min(BATCH);
-            let batch = self.ports.log.entries(cursor.saturating_add(1), limit).await;
+            let batch = self.ports.log.entries(cursor.position.saturating_add(1), limit).await;
             let batch = batch.map_err(|error| failed(error.into()))?;
             let Some(last) = batch.last().map(|entry| entry.position) else { break };
             let sent = self.sink.send(&batch).await;
             sent.map_err(|error| failed(Problem::new(ProblemKind::LogNotDurable, format!("{name}: {error}"))))?;
-            self.ports.cursors.move_cursor(name, last).await.map_err(|error| failed(error.into()))?;
-            cursor = last;
             done = done.saturating_add(u32::try_from(batch.len()).unwrap_or(u32::MAX));
+            cursor = match self.ports.cursors.move_cursor(name, cursor, last).await {
+                // What was sent may not be what is there any more.
+                Err(StoreError::Conflict) => return Ok(Forwarded { done, lag, again: true }),
+                moved => moved.map_err(|error| failed(error.into()))?,
+            };
         }
-        Ok((done, until.saturating_sub(cursor)))
+        Ok(Forwarded { done, lag: until.saturating_sub(cursor.position), again: false })
     }
 }
 
@@ -88,9 +99,9 @@ impl Reconciler for Forwarding {
         self.ports.leases.release(&lease).await?;
         let health = self.ports.publisher.health();
         match outcome {
-            Ok((done, lag)) => {
+            Ok(Forwarded { done, lag, again }) => {
                 health.report(&place, None, lag).await;
-                Ok(Status { done, next: None })
+                Ok(Status { done, next: again.then_some(now) })
             }
             Err((problem, lag)) => {
                 health.report(&place, Some(problem.detail.clone()), lag).await;

@@ -50,7 +50,7 @@ impl Reconciler for IncidentWatch {
                 match self.broker.incident_still_open(&found.grant).await {
                     Err(problem) if problem.kind == ProblemKind::IncidentClosed => done += 1,
                     // Open, or nobody knows: nothing ends for that.
-                    Ok(()) | Err(_) => drop(open.insert(incident.clone())),
+                    Ok(_) | Err(_) => drop(open.insert(incident.clone())),
                 }
             }
             match page.next {

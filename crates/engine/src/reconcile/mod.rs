@@ -12,6 +12,7 @@ mod probing;
 mod publishing;
 mod revocations;
 mod role_policy;
+mod sign_ins;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -23,6 +24,7 @@ pub use housekeeping::{Housekeeping, Personal};
 pub use incident_watch::IncidentWatch;
 pub use publishing::Publishing;
 pub use revocations::{RevocationPorts, Revocations};
+pub use sign_ins::SignIns;
 
 /// What a tick came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

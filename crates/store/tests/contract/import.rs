@@ -8,11 +8,13 @@ use halligan_core::grant::{Effect, Grant};
 use halligan_core::text::Reason;
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, revoke, role_id, uuid};
 use halligan_engine::fakes::store::FakeStore;
-use halligan_engine::ports::{Change, Head, Import, QueuedEntry, StoreError, Version};
+use halligan_engine::ports::{Change, Head, Import, Passkey, PasskeyNews, QueuedEntry, StoreError, Version};
 use halligan_log::{Edge, Hash};
 use jiff::Timestamp;
 
+use crate::passkeys::{confirmed, passkey};
 use crate::places::{Store, change, explained, happened, properties, tree};
+use crate::sessions::{hash, login, proof, session};
 
 properties!(
     Store: an_older_store_becomes_what_the_log_says,
@@ -27,6 +29,10 @@ properties!(
     a_fork_is_replaced_and_sinks_begin_where_it_began,
     a_grant_that_moved_meanwhile_is_not_moved_on,
     a_grant_whose_reason_was_erased_is_kept,
+    a_cursor_read_before_an_import_is_not_moved_after_it,
+    an_import_ends_every_session_and_ceremony,
+    an_import_applies_what_the_log_says_of_passkeys,
+    an_import_that_is_refused_ends_nothing,
     commits_beside_imports_lose_nothing,
 );
 
@@ -45,6 +51,7 @@ pub fn import_of(log: &[QueuedEntry], after: u64, own: &[QueuedEntry]) -> Import
         tail: tail.collect(),
         grants: vec![],
         effects: vec![],
+        passkeys: vec![],
         head: tree(log),
     }
 }
@@ -323,14 +330,14 @@ async fn a_fork_is_replaced_and_sinks_begin_where_it_began(store: Store) {
     // It was published, somewhere: and a person has decided which of the two counts.
     store.log.advance(tree(&store.entries().await)).await.unwrap();
     for (sink, position) in [("siem", 6), ("cloudwatch", 3), ("file", 1)] {
-        store.cursors.move_cursor(sink, position).await.unwrap();
+        store.move_cursor(sink, position).await;
     }
     let log = origin.entries().await;
     store.restore.import(import_of(&log, 3, &store.entries().await), at(9)).await.unwrap();
     let (entries, last, head) = state(&store).await;
     assert_eq!((&entries[..5], last, head), (&log[..], 8, tree(&log)), "the head may go back here");
     for (sink, expected) in [("siem", 3), ("cloudwatch", 3), ("file", 1), ("new", 0)] {
-        assert_eq!(store.cursors.cursor(sink).await.unwrap(), expected, "{sink}");
+        assert_eq!(store.cursor(sink).await, expected, "{sink}");
     }
     // A publisher that knew the other head is behind, ahead or apart; never right.
     store.log.advance(Head { size: 4, root: Hash([4; 32]) }).await.unwrap();
@@ -368,6 +375,122 @@ async fn a_grant_whose_reason_was_erased_is_kept(store: Store) {
     store.grants.commit(change(ended.clone(), Some(Version(1)), 10), at(90)).await.unwrap();
     let enforceable = store.grants.enforceable(&role_id("prod-admin"), at(91)).await.unwrap();
     assert_eq!(enforceable.into_iter().map(|found| found.grant).collect::<Vec<_>>(), [ended.grant]);
+}
+
+/// Whoever forwards may be at it while the entries behind its cursor become others: also
+/// where the cursor itself stays where it is.
+async fn a_cursor_read_before_an_import_is_not_moved_after_it(store: Store) {
+    let grant = Asking::new(1).grant();
+    store.note(&grant, &[1, 2, 3, 4], at(0)).await.unwrap();
+    let cases = [("ahead", 3, 2), ("where they part", 2, 2), ("behind", 1, 1), ("new", 0, 0)];
+    for (sink, position, _) in cases {
+        store.move_cursor(sink, position).await;
+    }
+    let mut before = Vec::new();
+    for (sink, ..) in cases {
+        before.push(store.cursors.cursor(sink).await.unwrap());
+    }
+    let own = store.entries().await;
+    store.restore.import(import_of(&own[..2], 2, &own), at(9)).await.unwrap();
+    for ((sink, _, expected), from) in cases.into_iter().zip(before) {
+        let late = store.cursors.move_cursor(sink, from, 4).await;
+        assert!(matches!(late, Err(StoreError::Conflict)), "{sink}: {late:?}");
+        let now = store.cursors.cursor(sink).await.unwrap();
+        assert_eq!(now.position, expected, "{sink}");
+        assert_eq!(store.cursors.move_cursor(sink, now, 4).await.unwrap().position, 4, "{sink}");
+    }
+}
+
+/// Who is signed in, who is on the way, and what is known of a login's groups.
+async fn signed_in(store: &Store) {
+    store.sessions.open(&session(1, "alice", 0), vec![], at(0)).await.unwrap();
+    store.ceremonies.begin(&hash(2), "body", at(1_000), 9, at(0)).await.unwrap();
+    store.groups.saw_groups(&login("alice"), &["leads".parse().unwrap()].into(), at(0)).await.unwrap();
+}
+
+async fn still_signed_in(store: &Store) -> (bool, bool, bool) {
+    let session = store.sessions.session(&hash(1)).await.unwrap().is_some();
+    let groups = store.groups.groups_of(&[login("alice")].into(), at(0)).await.unwrap();
+    let ceremony = store.ceremonies.take(&hash(2), at(9)).await.unwrap().is_some();
+    (session, ceremony, !groups.is_empty())
+}
+
+async fn an_import_ends_every_session_and_ceremony(store: Store) {
+    let grant = Asking::new(1).grant();
+    store.note(&grant, &[1, 2], at(0)).await.unwrap();
+    let own = store.entries().await;
+    let more = [&own[..], &[QueuedEntry::new(3, explained(&grant, 9).seal(at(5), at(5)))]].concat();
+    for log in [&own[..], &more, &[]] {
+        signed_in(&store).await;
+        let after = if log.is_empty() { 0 } else { 2 };
+        store.restore.import(import_of(log, after, &store.entries().await), at(9)).await.unwrap();
+        assert_eq!(still_signed_in(&store).await, (false, false, false), "after {}", log.len());
+        let late = store.sessions.touch(&hash(1), &proof(9), at(9)).await;
+        assert!(matches!(late, Err(StoreError::Conflict)), "{late:?}");
+    }
+    signed_in(&store).await;
+    assert_eq!(still_signed_in(&store).await, (true, true, true), "people sign in again");
+}
+
+async fn an_import_applies_what_the_log_says_of_passkeys(store: Store) {
+    let old = ["stays", "confirmed since", "removed since", "back since"].map(|name| passkey(name, "alice", 0));
+    for passkey in &old {
+        store.passkeys.keep(passkey, None, vec![], at(0)).await.unwrap();
+    }
+    let news = || {
+        let changed = Passkey { counter: 7, ..confirmed(&old[1], "bob", 20) };
+        let (new, brief) = (passkey("new", "bob", 30), passkey("brief", "bob", 35));
+        let again = passkey("back since", "carol", 50);
+        vec![
+            PasskeyNews::Kept(confirmed(&old[1], "carol", 15)),
+            PasskeyNews::Kept(changed),
+            PasskeyNews::Kept(new),
+            PasskeyNews::Kept(brief),
+            PasskeyNews::Removed("removed since".to_owned()),
+            PasskeyNews::Removed("back since".to_owned()),
+            PasskeyNews::Removed("never there".to_owned()),
+            PasskeyNews::Kept(again),
+            PasskeyNews::Removed("brief".to_owned()),
+        ]
+    };
+    // The same twice is harmless.
+    for _ in 0..2 {
+        let import = Import { passkeys: news(), ..import_of(&[], 0, &store.entries().await) };
+        store.restore.import(import, at(60)).await.unwrap();
+        let of = async |name| store.passkeys.passkeys_of(&fixtures::person(name)).await.unwrap();
+        let changed = Passkey { counter: 7, ..confirmed(&old[1], "bob", 20) };
+        assert_eq!(of("alice").await, [changed, old[0].clone()]);
+        assert_eq!(of("bob").await, [passkey("new", "bob", 30)]);
+        assert_eq!(of("carol").await, [passkey("back since", "carol", 50)]);
+        let unconfirmed = store.passkeys.unconfirmed(9).await.unwrap();
+        assert_eq!(
+            unconfirmed.iter().map(|key| key.credential.as_str()).collect::<Vec<_>>(),
+            ["stays", "new", "back since"]
+        );
+    }
+}
+
+async fn an_import_that_is_refused_ends_nothing(store: Store) {
+    store.note(&Asking::new(1).grant(), &[1], at(0)).await.unwrap();
+    signed_in(&store).await;
+    let kept = passkey("a", "alice", 0);
+    store.passkeys.keep(&kept, None, vec![], at(0)).await.unwrap();
+    let own = store.entries().await;
+    let removed = Import { passkeys: vec![PasskeyNews::Removed("a".to_owned())], ..import_of(&own, 1, &own) };
+    let flawed = PasskeyNews::Kept(confirmed(&passkey("b", "bob", 0), "bob", 1));
+    let cases = [
+        ("it knew of fewer entries", Import { after: 0, last: 0, entries: own.clone(), ..removed.clone() }),
+        ("it knew another tree", Import { known: Some(tree(&own)), ..removed.clone() }),
+        ("an id comes twice", Import { tail: vec![own[0].sealed.clone()], ..removed.clone() }),
+        ("somebody confirmed their own", Import { passkeys: vec![flawed], ..removed }),
+    ];
+    for (name, import) in cases {
+        let refused = store.restore.import(import, at(9)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict | StoreError::Unavailable(_))), "{name}: {refused:?}");
+        assert_eq!(store.passkeys.passkey("a").await.unwrap().as_ref(), Some(&kept), "{name}");
+        assert!(store.sessions.session(&hash(1)).await.unwrap().is_some(), "{name}");
+    }
+    assert_eq!(still_signed_in(&store).await, (true, true, true));
 }
 
 async fn commits_beside_imports_lose_nothing(store: Store) {

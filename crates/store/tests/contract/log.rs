@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use halligan_engine::fakes::fixtures::{Asking, acknowledge, at};
-use halligan_engine::ports::{Head, StoreError};
+use halligan_engine::ports::{Cursor, Head, StoreError};
 use halligan_log::{Edge, Hash};
 
 use crate::places::{Store, change, properties, tree};
@@ -14,6 +14,8 @@ properties!(
     the_head_moves_forward_and_never_past_the_end,
     a_head_of_another_tree_is_noticed,
     a_cursor_moves_forward,
+    a_cursor_that_is_elsewhere_by_now_is_not_moved,
+    of_several_who_move_it_at_once_one_does,
     cursors_move_apart,
     concurrent_heads_end_with_the_largest,
 );
@@ -91,25 +93,69 @@ async fn a_head_of_another_tree_is_noticed(store: Store) {
 }
 
 async fn a_cursor_moves_forward(store: Store) {
-    assert_eq!(store.cursors.cursor("siem").await.unwrap(), 0);
+    assert_eq!(store.cursor("siem").await, 0);
     for (position, expected) in [(0, 0), (3, 3), (3, 3), (1, 3), (7, 7)] {
-        store.cursors.move_cursor("siem", position).await.unwrap();
-        assert_eq!(store.cursors.cursor("siem").await.unwrap(), expected, "after {position}");
+        store.move_cursor("siem", position).await;
+        assert_eq!(store.cursor("siem").await, expected, "after {position}");
+    }
+}
+
+async fn a_cursor_that_is_elsewhere_by_now_is_not_moved(store: Store) {
+    let conflict = async |from: Cursor| {
+        let moved = store.cursors.move_cursor("siem", from, 9).await;
+        assert!(matches!(moved, Err(StoreError::Conflict)), "{from:?}: {moved:?}");
+    };
+    let begin = store.cursors.cursor("siem").await.unwrap();
+    conflict(Cursor { position: 1, ..begin }).await;
+    conflict(Cursor { imports: begin.imports + 1, ..begin }).await;
+    let moved = store.cursors.move_cursor("siem", begin, 3).await.unwrap();
+    assert_eq!(moved, Cursor { position: 3, ..begin });
+    assert_eq!(store.cursors.cursor("siem").await.unwrap(), moved);
+    conflict(begin).await;
+    for position in [0, 2, 4] {
+        conflict(Cursor { position, ..moved }).await;
+    }
+    conflict(Cursor { imports: moved.imports + 1, ..moved }).await;
+    assert_eq!(store.cursors.cursor("siem").await.unwrap(), moved);
+    // Nothing new was kept: it is where it was, and whoever says so may go on.
+    assert_eq!(store.cursors.move_cursor("siem", moved, 1).await.unwrap(), moved);
+    assert_eq!(store.cursors.move_cursor("siem", moved, 4).await.unwrap().position, 4);
+}
+
+async fn of_several_who_move_it_at_once_one_does(store: Store) {
+    for round in 1..=8_u64 {
+        let from = store.cursors.cursor("siem").await.unwrap();
+        let moves = (0..4).map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { store.cursors.move_cursor("siem", from, 10 * round + number).await })
+        });
+        let mut moved = Vec::new();
+        for outcome in moves.collect::<Vec<_>>() {
+            match outcome.await.unwrap() {
+                Ok(cursor) => moved.push(cursor),
+                Err(StoreError::Conflict) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(moved, [store.cursors.cursor("siem").await.unwrap()]);
     }
 }
 
 async fn cursors_move_apart(store: Store) {
     let names = ["siem", "SIEM", "cloudwatch:eu", "with 'quotes' \u{1f512}", ""];
-    let moves = (1..=10_u64).flat_map(|round| (0..).zip(names).map(move |(number, name)| (name, 100 * number + round)));
-    let moves = moves.map(|(name, position)| {
+    let moves = (0..).zip(names).map(|(number, name)| {
         let store = store.clone();
-        tokio::spawn(async move { store.cursors.move_cursor(name, position).await.unwrap() })
+        tokio::spawn(async move {
+            for round in 1..=10_u64 {
+                store.move_cursor(name, 100 * number + round).await;
+            }
+        })
     });
     for moved in moves.collect::<Vec<_>>() {
         moved.await.unwrap();
     }
     for (number, name) in (0..).zip(names) {
-        assert_eq!(store.cursors.cursor(name).await.unwrap(), 100 * number + 10, "{name}");
+        assert_eq!(store.cursor(name).await, 100 * number + 10, "{name}");
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod ceremonies;
 mod crashes;
 mod deadlock;
 mod entries;
@@ -13,9 +14,12 @@ mod idempotency;
 mod import;
 mod leases;
 mod log;
+mod login_groups;
 mod migrations;
+mod passkeys;
 mod personal;
 mod places;
+mod sessions;
 mod spelling;
 mod tampering;
 mod work;
@@ -38,6 +42,10 @@ fn contract() -> Vec<places::Property<Store>> {
         work::properties(),
         leases::properties(),
         idempotency::properties(),
+        sessions::properties(),
+        ceremonies::properties(),
+        login_groups::properties(),
+        passkeys::properties(),
     ]
     .into_iter()
     .flatten()

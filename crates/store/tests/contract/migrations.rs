@@ -92,7 +92,7 @@ async fn a_log_that_was_published_elsewhere_begins_again(place: Place) {
     // All of the new is there, and works on rows that are older than it.
     store.log.advance(tree(&entries)).await.unwrap();
     assert_eq!(store.log.head().await.unwrap(), tree(&entries));
-    assert_eq!(store.cursors.cursor("siem").await.unwrap(), 0);
+    assert_eq!(store.cursor("siem").await, 0);
     assert_eq!(store.personal.erase_before(at(5)).await.unwrap(), 1);
     store.facts.learn("log.key", None, "a", vec![explained(&grant, 3)], at(6)).await.unwrap();
     let own = store.entries().await;
@@ -107,7 +107,7 @@ async fn the_version_before_runs_on_these_tables(place: Place) {
     let grant = Asking::new(1).grant();
     store.explain(&grant, &[1], at(0)).await.unwrap();
     store.log.advance(tree(&store.entries().await)).await.unwrap();
-    store.cursors.move_cursor("siem", 1).await.unwrap();
+    store.move_cursor("siem", 1).await;
 
     let mut sql = place.sql().await;
     let head = sqlx::query(

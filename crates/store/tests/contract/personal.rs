@@ -97,7 +97,17 @@ async fn what_an_import_brings_back_is_erased_again(store: Store) {
     let back = entries[1..3].to_vec();
     let tail = vec![entries[3].sealed.clone()];
     let head = tree(&entries[..3]);
-    let import = Import { after: 1, last: 4, known: None, entries: back, tail, grants: vec![], effects: vec![], head };
+    let import = Import {
+        after: 1,
+        last: 4,
+        known: None,
+        entries: back,
+        tail,
+        grants: vec![],
+        effects: vec![],
+        passkeys: vec![],
+        head,
+    };
     store.restore.import(import, at(9)).await.unwrap();
     assert_eq!(kept(&store.entries().await), [2, 3, 4]);
     assert_eq!(store.personal.erase_before(at(4)).await.unwrap(), 2);
@@ -129,8 +139,17 @@ async fn erasing_beside_writers_erases_what_was_there(store: Store) {
                 let all = store.entries().await;
                 let tail = all[50..].iter().map(|entry| entry.sealed.clone()).collect();
                 let (last, entries) = (all.len() as u64, parts[20..].to_vec());
-                let import =
-                    Import { after: 20, last, known: None, entries, tail, grants: vec![], effects: vec![], head };
+                let import = Import {
+                    after: 20,
+                    last,
+                    known: None,
+                    entries,
+                    tail,
+                    grants: vec![],
+                    effects: vec![],
+                    passkeys: vec![],
+                    head,
+                };
                 match store.restore.import(import, at(99)).await {
                     Ok(()) => done += 1,
                     Err(StoreError::Conflict) => {}

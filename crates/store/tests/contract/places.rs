@@ -11,8 +11,8 @@ use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, Transition};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::ports::{
-    Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogRestore, LogStore, PersonalData,
-    QueuedEntry, RoleLedger, StoreError, Version, WorkQueue,
+    Ceremonies, Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogRestore, LogStore,
+    LoginGroups, Passkeys, PersonalData, QueuedEntry, RoleLedger, Sessions, StoreError, Version, WorkQueue,
 };
 use halligan_log::Edge;
 use halligan_store::Database;
@@ -62,6 +62,10 @@ pub struct Store {
     pub leases: Arc<dyn Leases>,
     pub roles: Arc<dyn RoleLedger>,
     pub idempotency: Arc<dyn IdempotencyStore>,
+    pub sessions: Arc<dyn Sessions>,
+    pub ceremonies: Arc<dyn Ceremonies>,
+    pub groups: Arc<dyn LoginGroups>,
+    pub passkeys: Arc<dyn Passkeys>,
 }
 
 impl Store {
@@ -69,6 +73,7 @@ impl Store {
     where
         T: GrantStore + WorkQueue + Leases + RoleLedger + IdempotencyStore + 'static,
         T: LogStore + LogRestore + PersonalData + Cursors + Facts,
+        T: Sessions + Ceremonies + LoginGroups + Passkeys,
     {
         Self {
             grants: store.clone(),
@@ -80,7 +85,11 @@ impl Store {
             work: store.clone(),
             leases: store.clone(),
             roles: store.clone(),
-            idempotency: store,
+            idempotency: store.clone(),
+            sessions: store.clone(),
+            ceremonies: store.clone(),
+            groups: store.clone(),
+            passkeys: store,
         }
     }
 
@@ -100,6 +109,17 @@ impl Store {
     pub async fn explain(&self, grant: &Grant, numbers: &[u64], now: Timestamp) -> Result<Committed, StoreError> {
         let entries = numbers.iter().map(|number| explained(grant, *number)).collect();
         self.grants.commit(Change { entries, ..Change::default() }, now).await
+    }
+
+    /// Moves a sink's cursor from where it is.
+    pub async fn move_cursor(&self, sink: &str, position: u64) {
+        let from = self.cursors.cursor(sink).await.unwrap();
+        self.cursors.move_cursor(sink, from, position).await.unwrap();
+    }
+
+    /// Up to which position a sink has kept everything.
+    pub async fn cursor(&self, sink: &str) -> u64 {
+        self.cursors.cursor(sink).await.unwrap().position
     }
 
     /// Every entry.

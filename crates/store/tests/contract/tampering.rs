@@ -200,7 +200,17 @@ async fn an_import_of_bytes_that_nobody_could_read_is_refused(place: Place) {
     let import = |entry: &QueuedEntry| {
         let head = Head { size: 2, root: Edge::default().root() };
         let entries = vec![entry.clone()];
-        Import { after: 1, last: 1, known: None, entries, tail: vec![], grants: vec![], effects: vec![], head }
+        Import {
+            after: 1,
+            last: 1,
+            known: None,
+            entries,
+            tail: vec![],
+            grants: vec![],
+            effects: vec![],
+            passkeys: vec![],
+            head,
+        }
     };
     for (name, entry) in cases {
         let refused = store.restore.import(import(&entry), at(9)).await;

@@ -22,7 +22,7 @@ impl GrantStore for FakeStore {
                 (phases.is_empty() || phases.contains(&found.grant.phase()))
                     && role.as_ref().is_none_or(|role| request.target.id == *role)
                     && incident.as_ref().is_none_or(|incident| request.incident == *incident)
-                    && requester.as_ref().is_none_or(|person| request.requester.person == *person)
+                    && requester.as_ref().is_none_or(|person| request.requester.name() == *person)
                     && before.is_none_or(|before| request.id < before)
             };
             let limit = usize::try_from(limit).unwrap_or(usize::MAX);

@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::{FakeStore, Inner};
 use crate::ports::{
-    Committed, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry, StoreError, Version,
-    Versioned,
+    Committed, Cursor, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry, StoreError,
+    Version, Versioned,
 };
 
 impl Inner {
@@ -43,11 +43,15 @@ impl Inner {
         Ok(())
     }
 
+    fn cursor(&self, sink: &str) -> Cursor {
+        Cursor { position: self.cursors.get(sink).copied().unwrap_or_default(), imports: self.imports }
+    }
+
     fn import(&mut self, import: Import, now: Timestamp) -> Result<(), StoreError> {
         if let Some(flaw) = import.flaw() {
             return Err(StoreError::Unavailable(format!("nothing was imported: {flaw}")));
         }
-        let Import { after, last, known, entries, tail, grants, effects, head } = import;
+        let Import { after, last, known, entries, tail, grants, effects, passkeys, head } = import;
         let kept = usize::try_from(after).unwrap_or(usize::MAX);
         let moved = known.is_some_and(|known| known != self.head());
         if moved || last != self.last() || !self.is_new(kept, &entries, &tail) {
@@ -72,6 +76,9 @@ impl Inner {
         for effect in effects {
             self.ask_for(effect, now);
         }
+        self.forget_logins();
+        passkeys.into_iter().for_each(|news| self.learn_of(news));
+        self.imports = self.imports.saturating_add(1);
         for cursor in self.cursors.values_mut() {
             *cursor = after.min(*cursor);
         }
@@ -135,15 +142,18 @@ impl PersonalData for FakeStore {
 
 #[async_trait]
 impl Cursors for FakeStore {
-    async fn cursor(&self, sink: &str) -> Result<u64, StoreError> {
-        self.read(|inner| inner.cursors.get(sink).copied().unwrap_or_default())
+    async fn cursor(&self, sink: &str) -> Result<Cursor, StoreError> {
+        self.read(|inner| inner.cursor(sink))
     }
 
-    async fn move_cursor(&self, sink: &str, position: u64) -> Result<(), StoreError> {
+    async fn move_cursor(&self, sink: &str, from: Cursor, position: u64) -> Result<Cursor, StoreError> {
         self.write(|inner| {
-            let cursor = inner.cursors.entry(sink.to_owned()).or_default();
-            *cursor = position.max(*cursor);
-            Ok(())
+            if inner.cursor(sink) != from {
+                return Err(StoreError::Conflict);
+            }
+            let position = position.max(from.position);
+            inner.cursors.insert(sink.to_owned(), position);
+            Ok(Cursor { position, ..from })
         })
     }
 }

@@ -3,19 +3,23 @@
 
 mod grants;
 mod idempotency;
+mod identity;
 mod log;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use halligan_core::actor::Principal;
 use halligan_core::entry::Draft;
 use halligan_core::grant::{Effect, Grant};
-use halligan_core::id::{GrantId, PersonId, RoleId};
+use halligan_core::id::{GrantId, GroupId, PersonId, RoleId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::ports::{Head, IdempotencyKey, QueuedEntry, RoleRecord, StoreError, Versioned};
+use crate::ports::{
+    Head, IdempotencyKey, Passkey, QueuedEntry, RoleRecord, SecretHash, Session, StoreError, Versioned,
+};
 
 /// How a write goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +47,16 @@ struct Inner {
     /// None: of the empty tree.
     head: Option<Head>,
     cursors: BTreeMap<String, u64>,
+    imports: u64,
     facts: BTreeMap<String, String>,
     work: BTreeMap<Effect, Work>,
     leases: BTreeMap<String, Held>,
     roles: BTreeMap<RoleId, RoleRecord>,
     calls: BTreeMap<(PersonId, String, String), Call>,
+    sessions: BTreeMap<SecretHash, Session>,
+    ceremonies: BTreeMap<SecretHash, Ceremony>,
+    groups: BTreeMap<Principal, (BTreeSet<GroupId>, Timestamp)>,
+    passkeys: BTreeMap<String, Passkey>,
     writes: u64,
     faults: BTreeMap<u64, Fault>,
     down: bool,
@@ -73,6 +82,12 @@ struct Call {
     body_sha256: String,
     begun_at: Timestamp,
     answer: Option<Grant>,
+}
+
+#[derive(Debug, Clone)]
+struct Ceremony {
+    body: String,
+    expires_at: Timestamp,
 }
 
 impl FakeStore {
@@ -122,6 +137,24 @@ impl FakeStore {
     #[must_use]
     pub fn cursors(&self) -> BTreeMap<String, u64> {
         self.inner().cursors.clone()
+    }
+
+    /// Everybody who is signed in.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Session> {
+        self.inner().sessions.values().cloned().collect()
+    }
+
+    /// How many ceremonies are under way, or have expired and are not forgotten yet.
+    #[must_use]
+    pub fn ceremonies(&self) -> usize {
+        self.inner().ceremonies.len()
+    }
+
+    /// Every passkey.
+    #[must_use]
+    pub fn passkeys(&self) -> Vec<Passkey> {
+        self.inner().passkeys.values().cloned().collect()
     }
 
     /// What is known, by name.

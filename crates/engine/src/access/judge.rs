@@ -1,0 +1,251 @@
+//! Asks the policies, with everything that is known of the occasion.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use halligan_core::actor::{Actor, Party, Shown};
+use halligan_core::catalogue::Role;
+use halligan_core::entry::Subject;
+use halligan_core::event::{Event, Recorded};
+use halligan_core::id::{GroupId, ScopeId};
+use halligan_core::incident::{IncidentRef, OpenIncident};
+use halligan_policy::{
+    Action, Context, Decision, IncidentIn, MachineIn, PersonIn, Question, Resource, SignInMethod, Who,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Access, AccessInForce};
+use crate::ports::{Clock, LoginGroups};
+use crate::problem::{Problem, ProblemKind};
+use crate::recorder::Recorder;
+
+/// A faulty rule is told again after so long.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whoever wants something, and how they came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'a> {
+    /// Who.
+    pub party: &'a Party,
+    /// By which way, and how fresh the proof of who they are.
+    pub shown: Shown,
+    /// How they signed in, if they did.
+    pub method: Option<SignInMethod>,
+}
+
+impl<'a> Asker<'a> {
+    /// Somebody who did something before, as they came in then.
+    #[must_use]
+    pub const fn then(party: &'a Party, shown: Shown) -> Self {
+        Self { party, shown, method: None }
+    }
+}
+
+/// What is known of the occasion.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Occasion<'a> {
+    /// The incident, and what its tool says of it.
+    pub incident: Option<(&'a IncidentRef, Option<&'a OpenIncident>)>,
+    /// The scope.
+    pub scope: Option<&'a ScopeId>,
+    /// How long the grant lasts, or would.
+    pub duration: Option<SignedDuration>,
+    /// Whether it is an emergency start.
+    pub emergency: Option<bool>,
+    /// Who asked for the grant.
+    pub requester: Option<&'a Party>,
+    /// Whether a passkey signed it, verified.
+    pub signed: bool,
+    /// Whether the identity provider gives no answer.
+    pub provider_down: bool,
+}
+
+/// What it is to be done to.
+#[derive(Debug, Clone, Copy)]
+pub enum Matter<'a> {
+    /// A role, or a grant of it.
+    Role(&'a Role),
+    /// The log.
+    Log,
+    /// The broker.
+    Broker,
+}
+
+/// Asks the policies.
+pub struct Judge {
+    access: Arc<AccessInForce>,
+    groups: Arc<dyn LoginGroups>,
+    /// So long the groups count that a provider last said.
+    groups_kept: SignedDuration,
+    clock: Arc<dyn Clock>,
+    recorder: Arc<Recorder>,
+    told: Mutex<BTreeMap<String, Timestamp>>,
+}
+
+impl Judge {
+    /// Over what is in force.
+    pub fn new(
+        access: Arc<AccessInForce>,
+        groups: Arc<dyn LoginGroups>,
+        groups_kept: SignedDuration,
+        clock: Arc<dyn Clock>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        Self { access, groups, groups_kept, clock, recorder, told: Mutex::default() }
+    }
+
+    /// What is in force.
+    #[must_use]
+    pub const fn access(&self) -> &Arc<AccessInForce> {
+        &self.access
+    }
+
+    /// Whether the policies permit it; returns the rules that do.
+    ///
+    /// # Errors
+    /// They don't: which, and what would satisfy them. Or it can't be decided: that is no.
+    pub async fn permits(
+        &self,
+        asker: Asker<'_>,
+        action: Action,
+        matter: Matter<'_>,
+        occasion: Occasion<'_>,
+    ) -> Result<Vec<String>, Problem> {
+        let access = self.access.now();
+        if !access.directory.still(asker.party) {
+            let detail = format!("`{}` is no longer linked to the login that was used", asker.party.as_str());
+            return Err(Problem::new(ProblemKind::UnlinkedPrincipal, detail));
+        }
+        let decision = self.decide(&access, asker, action, matter, occasion).await?;
+        if decision.allow {
+            return Ok(decision.rules);
+        }
+        let detail = match matter {
+            Matter::Role(role) => format!("`{}` may not {action} on the role `{}`", asker.party.as_str(), role.id),
+            Matter::Log => format!("`{}` may not {action} the log", asker.party.as_str()),
+            Matter::Broker => format!("`{}` may not {action} here", asker.party.as_str()),
+        };
+        let Decision { rules, unmet, obligations, .. } = decision;
+        Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(unmet).by(rules, obligations))
+    }
+
+    /// As [`Judge::permits`], of several actions at once, for showing what can be done.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn permitted(&self, asker: Asker<'_>, actions: &[Action], role: &Role) -> Result<Vec<Action>, Problem> {
+        let access = self.access.now();
+        let mut permitted = Vec::new();
+        for action in actions {
+            let decision = self.decide(&access, asker, *action, Matter::Role(role), Occasion::default()).await?;
+            if access.directory.still(asker.party) && decision.allow {
+                permitted.push(*action);
+            }
+        }
+        Ok(permitted)
+    }
+
+    async fn decide(
+        &self,
+        access: &Access,
+        asker: Asker<'_>,
+        action: Action,
+        matter: Matter<'_>,
+        occasion: Occasion<'_>,
+    ) -> Result<Decision, Problem> {
+        let now = self.clock.now();
+        let directory = &access.directory;
+        let groups = self.groups_of(access, asker.party, now).await?;
+        let requester_groups = match occasion.requester {
+            Some(requester) => self.groups_of(access, requester, now).await?,
+            None => BTreeSet::new(),
+        };
+        let none = BTreeSet::new();
+        let person = |id| PersonIn { id, groups: directory.people().get(id).map_or(&none, |member| &member.groups) };
+        let incident = occasion.incident.map(|(incident, open)| {
+            let mut known = IncidentIn::unknown(&incident.provider);
+            if let Some(open) = open {
+                known.known = true;
+                known.severity = open.severity.as_deref();
+                known.creator_name = open.creator.as_deref();
+                let creator = open.creator.as_deref();
+                known.creator = creator.and_then(|name| directory.creator(&incident.provider, name)).map(person);
+                known.age = open.opened_at.map(|at| now.duration_since(at));
+            }
+            known
+        });
+        let context = Context {
+            sign_in_method: asker.method,
+            provider_down: occasion.provider_down,
+            auth_age: asker.shown.fresh.auth_age_seconds.map(SignedDuration::from_secs),
+            mfa_age: asker.shown.fresh.mfa_age_seconds.map(SignedDuration::from_secs),
+            signed: occasion.signed,
+            scope: occasion.scope,
+            incident,
+            duration: occasion.duration,
+            emergency: occasion.emergency,
+            requester: occasion.requester.map(|party| who(party, &requester_groups, person)),
+            ..Context::new(now, asker.shown.channel)
+        };
+        let resource = match matter {
+            Matter::Role(role) => Resource::Role(role),
+            Matter::Log => Resource::Log { readers: &access.office.readers, overriders: &access.office.overriders },
+            Matter::Broker => Resource::Broker { administrators: &access.office.administrators },
+        };
+        let principal = who(asker.party, &groups, person);
+        let decision = access.policies.decide(&Question { principal, action, resource, context });
+        self.tell_faults(&decision, now).await;
+        Ok(decision)
+    }
+
+    /// The groups that the configuration has them in, and those that their provider last said.
+    async fn groups_of(&self, access: &Access, party: &Party, now: Timestamp) -> Result<BTreeSet<GroupId>, Problem> {
+        let mut groups = access.directory.configured_groups(party);
+        let logins = access.directory.logins_with_groups(party);
+        if !logins.is_empty() {
+            groups.extend(self.groups.groups_of(&logins, now - self.groups_kept).await?);
+        }
+        Ok(groups)
+    }
+
+    /// A rule that can't be evaluated is told once an hour: it refuses people meanwhile.
+    async fn tell_faults(&self, decision: &Decision, now: Timestamp) {
+        for because in &decision.errors {
+            let because = halligan_core::text::printable(because, 400);
+            let is_new = {
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                // Bounded by the rules there are, which a reload may change: then all begin anew.
+                if told.len() > 10_000 {
+                    told.clear();
+                }
+                match told.get(&because) {
+                    Some(at) if now.duration_since(*at) < TELL_AGAIN => false,
+                    Some(_) | None => {
+                        told.insert(because.clone(), now);
+                        true
+                    }
+                }
+            };
+            if is_new {
+                tracing::error!(alarm = "policy.faulty", because, "a policy can't be evaluated");
+                let event = Event::PolicyFaulty { because };
+                self.recorder.record(Actor::SYSTEM, Subject::broker("policy"), Recorded::plain(event)).await;
+            }
+        }
+    }
+}
+
+fn who<'a>(
+    party: &'a Party,
+    groups: &'a BTreeSet<GroupId>,
+    person: impl FnOnce(&'a halligan_core::id::PersonId) -> PersonIn<'a>,
+) -> Who<'a> {
+    match party {
+        Party::Human(human) => Who::person(&human.person, groups),
+        Party::Machine(machine) => Who::Machine(MachineIn {
+            id: &machine.machine,
+            groups,
+            on_behalf_of: machine.on_behalf_of.as_ref().map(person),
+        }),
+    }
+}

@@ -1,0 +1,241 @@
+//! Enrolling passkeys, vouching for those of others, and removing them.
+
+use std::net::IpAddr;
+
+use halligan_core::actor::Human;
+use halligan_core::event::{Event, Recorded};
+use halligan_core::signed::Signed;
+use halligan_core::text::printable;
+use halligan_log::passkey::{Registration, Verb, challenge, person_hash};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::passkey::{Answered, NOT_COUNTED, enrolment_bytes, enrolment_of};
+use super::yes::signed;
+use super::{ChallengeAsk, Identity, PasskeyAnswer, from_address, passkey_subject, relying};
+use crate::caller::Caller;
+use crate::ports::Passkey;
+use crate::problem::{Problem, ProblemKind};
+
+/// More than anybody needs.
+const PASSKEYS_MAX: usize = 10;
+const LABEL_CHARACTERS_MAX: usize = 60;
+
+/// A new passkey, as a browser made it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolmentAsk {
+    /// As it was sent out.
+    pub nonce: String,
+    /// What its person calls it.
+    pub label: String,
+    /// The new credential.
+    #[serde(flatten)]
+    pub registration: Registration,
+}
+
+/// A passkey, and whether it counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PasskeyStanding {
+    /// The passkey.
+    pub passkey: Passkey,
+    /// What a second person confirms, in hexadecimal.
+    pub enrolment: String,
+    /// Whether it counts for acknowledgements now.
+    pub counts: bool,
+    /// From when on it will, if nobody confirms it; none: it is confirmed, or not told yet.
+    pub counts_from: Option<Timestamp>,
+}
+
+impl Identity {
+    /// The passkeys of the caller.
+    ///
+    /// # Errors
+    /// The caller is a machine, or the store doesn't answer.
+    pub async fn passkeys(&self, caller: &Caller) -> Result<Vec<PasskeyStanding>, Problem> {
+        let human = caller.human("have passkeys")?;
+        let passkeys = self.ports.passkeys.passkeys_of(&human.person).await?;
+        Ok(passkeys.into_iter().map(|passkey| self.standing(passkey)).collect())
+    }
+
+    /// The passkeys of others that wait for somebody to vouch for them.
+    ///
+    /// # Errors
+    /// The caller is a machine, or the store doesn't answer.
+    pub async fn passkeys_to_confirm(&self, caller: &Caller) -> Result<Vec<PasskeyStanding>, Problem> {
+        let human = caller.human("confirm passkeys")?;
+        let waiting = self.ports.passkeys.unconfirmed(100).await?.into_iter();
+        Ok(waiting.filter(|passkey| passkey.person != human.person).map(|passkey| self.standing(passkey)).collect())
+    }
+
+    fn standing(&self, passkey: Passkey) -> PasskeyStanding {
+        let counts = self.counts(&passkey, self.clock.now());
+        let told = passkey.noticed_at.filter(|_| passkey.confirmed.is_none());
+        let counts_from = told.map(|at| at + self.settings.enrolment_wait);
+        PasskeyStanding { enrolment: enrolment_of(&passkey), counts, counts_from, passkey }
+    }
+
+    /// Challenges the caller to make a new passkey.
+    ///
+    /// # Errors
+    /// They have too many, or passkeys have no place here.
+    pub async fn challenge_to_enrol(&self, caller: &Caller) -> Result<ChallengeAsk, Problem> {
+        let human = self.may_enrol(caller)?;
+        let known = self.ports.passkeys.passkeys_of(&human.person).await?;
+        if known.len() >= PASSKEYS_MAX {
+            let detail = format!("you have {PASSKEYS_MAX} passkeys: remove one first");
+            return Err(Problem::new(ProblemKind::RateLimited, detail));
+        }
+        let credentials = known.into_iter().map(|passkey| passkey.credential).collect();
+        self.ask(Verb::Enrol, &person_hash(human.person.as_str()), Some(&human.person), credentials).await
+    }
+
+    /// Whoever came in by a passkey enrols none: a stolen one would make more of itself.
+    fn may_enrol<'a>(&self, caller: &'a Caller) -> Result<&'a Human, Problem> {
+        let human = caller.human("enrol a passkey")?;
+        self.may_challenge(&human.person)?;
+        if caller.method == Some(halligan_policy::SignInMethod::Passkey)
+            || human.principal.issuer == super::PASSKEY_ISSUER
+        {
+            let detail = "who signed in with a passkey can't enrol one: sign in through the identity provider";
+            return Err(Problem::new(ProblemKind::NotPermitted, detail));
+        }
+        Ok(human)
+    }
+
+    /// Enrols it. It counts for acknowledgements once somebody else has confirmed it, or
+    /// a day after it was told on another channel.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn enrol(
+        &self,
+        caller: &Caller,
+        ask: EnrolmentAsk,
+        address: Option<IpAddr>,
+    ) -> Result<PasskeyStanding, Problem> {
+        let human = self.may_enrol(caller)?.clone();
+        let label = printable(&ask.label, LABEL_CHARACTERS_MAX);
+        if label.is_empty() {
+            return Err(Problem::invalid("label", "a passkey has no name: expected what you will know it by"));
+        }
+        let thing = person_hash(human.person.as_str());
+        let nonce = self.taken(Verb::Enrol, &thing, Some(&human.person), &ask.nonce).await?;
+        let here = self.settings.relying()?;
+        let checked = ask.registration.verify(&relying(&here), &challenge(Verb::Enrol, &thing, &nonce));
+        let enrolled = checked.map_err(|fault| self.refused(ProblemKind::PasskeyRefused, fault.to_string()))?;
+        let now = self.clock.now();
+        let passkey = Passkey {
+            credential: enrolled.credential,
+            person: human.person.clone(),
+            label: label.clone(),
+            public_key: enrolled.public_key,
+            enrolled_at: now,
+            noticed_at: None,
+            confirmed: None,
+            counter: enrolled.counter,
+        };
+        let enrolment = enrolment_of(&passkey);
+        let event = Event::PasskeyEnrolled {
+            credential: passkey.credential.clone(),
+            algorithm: passkey.public_key.algorithm.as_str().to_owned(),
+            public_key: passkey.public_key.spki.clone(),
+            rp_id: here.0,
+            origin: self.settings.public_url.clone(),
+            enrolment: enrolment.clone(),
+        };
+        let mut recorded = from_address(event, address);
+        recorded.personal = recorded.personal.with("label", label);
+        let draft = self.draft(Some(&caller.party), passkey_subject(&enrolment), recorded);
+        self.ports.passkeys.keep(&passkey, None, vec![draft], now).await.map_err(|error| match error {
+            crate::ports::StoreError::Conflict => {
+                Problem::new(ProblemKind::PasskeyRefused, "this passkey is enrolled already")
+            }
+            other => other.into(),
+        })?;
+        self.recorder.wake();
+        tracing::warn!(alarm = "passkey.enrolled", person = %human.person, "somebody enrolled a passkey");
+        Ok(self.standing(passkey))
+    }
+
+    /// Challenges the caller to vouch for somebody else's passkey with their own.
+    ///
+    /// # Errors
+    /// It is their own, it is confirmed already, or they have none that counts.
+    pub async fn challenge_to_confirm(&self, caller: &Caller, credential: &str) -> Result<ChallengeAsk, Problem> {
+        let human = caller.human("confirm a passkey")?;
+        self.may_challenge(&human.person)?;
+        let theirs = self.to_confirm(human, credential).await?;
+        let credentials = self.credentials_of(&human.person).await?;
+        let thing = enrolment_bytes(&theirs.person, &theirs.credential, &theirs.public_key);
+        self.ask(Verb::Confirm, &thing, Some(&human.person), credentials).await
+    }
+
+    /// Vouches for it.
+    ///
+    /// # Errors
+    /// As [`Identity::challenge_to_confirm`]; or the answer is not good.
+    pub async fn confirm(
+        &self,
+        caller: &Caller,
+        credential: &str,
+        answer: &PasskeyAnswer,
+    ) -> Result<PasskeyStanding, Problem> {
+        let human = caller.human("confirm a passkey")?;
+        let theirs = self.to_confirm(human, credential).await?;
+        let thing = enrolment_bytes(&theirs.person, &theirs.credential, &theirs.public_key);
+        let Answered { passkey: own, nonce } =
+            self.answered(Verb::Confirm, &thing, Some(&human.person), answer).await?;
+        let now = self.clock.now();
+        // Two new keys of one thief can't vouch for each other.
+        if !self.counts(&own, now) {
+            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
+        }
+        let signed: Signed = signed(answer, nonce)?;
+        let enrolment = enrolment_of(&theirs);
+        let event = Event::PasskeyConfirmed {
+            credential: theirs.credential.clone(),
+            person: theirs.person.clone(),
+            enrolment: enrolment.clone(),
+            signed,
+        };
+        let draft = self.draft(Some(&caller.party), passkey_subject(&enrolment), Recorded::plain(event));
+        let confirmed = Passkey { confirmed: Some((human.person.clone(), now)), ..theirs.clone() };
+        self.ports.passkeys.keep(&confirmed, Some(&theirs), vec![draft], now).await?;
+        self.recorder.wake();
+        Ok(self.standing(confirmed))
+    }
+
+    async fn to_confirm(&self, by: &Human, credential: &str) -> Result<Passkey, Problem> {
+        let found = self.ports.passkeys.passkey(credential).await?;
+        let passkey = found.ok_or_else(|| Problem::new(ProblemKind::NotFound, "there is no such passkey"))?;
+        if passkey.person == by.person {
+            return Err(Problem::new(
+                ProblemKind::SamePerson,
+                "it is your own passkey: another person must confirm it",
+            ));
+        }
+        if passkey.confirmed.is_some() {
+            return Err(Problem::new(ProblemKind::Conflict, "this passkey is confirmed already"));
+        }
+        Ok(passkey)
+    }
+
+    /// Removes a passkey of the caller, and ends the sessions that it opened.
+    ///
+    /// # Errors
+    /// They have no such passkey.
+    pub async fn remove_passkey(&self, caller: &Caller, credential: &str) -> Result<(), Problem> {
+        let human = caller.human("remove a passkey")?;
+        let found = self.ports.passkeys.passkey(credential).await?;
+        let Some(passkey) = found.filter(|passkey| passkey.person == human.person) else {
+            return Err(Problem::new(ProblemKind::NotFound, "you have no such passkey"));
+        };
+        let event = Event::PasskeyRemoved { credential: credential.to_owned(), person: human.person.clone() };
+        let draft = self.draft(Some(&caller.party), passkey_subject(&enrolment_of(&passkey)), Recorded::plain(event));
+        self.ports.passkeys.remove(credential, vec![draft], self.clock.now()).await?;
+        self.recorder.wake();
+        self.ports.sessions.end_of(&[Self::passkey_principal(credential)].into()).await?;
+        Ok(())
+    }
+}

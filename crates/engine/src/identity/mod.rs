@@ -1,0 +1,220 @@
+//! How people come in, prove themselves again, and sign what they say.
+
+mod enrol;
+mod notices;
+mod passkey;
+mod session;
+mod sign_in;
+mod yes;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use halligan_core::actor::{Actor, Channel, Freshness, Party, Shown};
+use halligan_core::entry::{Draft, Subject};
+use halligan_core::event::{Event, Recorded};
+use halligan_core::id::PlaceId;
+use halligan_log::passkey::Relying;
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::access::{Judge, Login, LoginFault, UnknownLogin};
+use crate::caller::Caller;
+use crate::ports::{
+    Ceremonies, Claims, Clock, Entropy, IdentityProvider, LoginGroups, Notices, Passkeys, Proof, Sessions,
+};
+use crate::problem::{Problem, ProblemKind};
+use crate::rate::Rate;
+use crate::recorder::Recorder;
+
+pub use enrol::{EnrolmentAsk, PasskeyStanding};
+pub use passkey::{ChallengeAsk, PasskeyAnswer};
+pub use session::{PASSKEY_ISSUER, SignedIn};
+pub use sign_in::{Back, BrowserSecret, SentAway};
+
+/// Everything outside that coming in needs.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each port is documented where it is defined")]
+pub struct IdentityPorts {
+    pub sessions: Arc<dyn Sessions>,
+    pub ceremonies: Arc<dyn Ceremonies>,
+    pub groups: Arc<dyn LoginGroups>,
+    pub passkeys: Arc<dyn Passkeys>,
+    /// The providers that people sign in with, by their names in the configuration.
+    pub providers: BTreeMap<PlaceId, Arc<dyn IdentityProvider>>,
+    /// Where people are told of enrolments, beside the browser.
+    pub notices: Option<Arc<dyn Notices>>,
+}
+
+/// What the configuration says about coming in.
+#[derive(Debug, Clone)]
+pub struct IdentitySettings {
+    /// Scheme, host and port that people see, without a `/` at its end.
+    pub public_url: String,
+    /// The host of it: what passkeys belong to. None: it is an address, which has no passkeys.
+    pub rp_id: Option<String>,
+    /// So long the groups count that a provider last said.
+    pub groups_kept: SignedDuration,
+    /// A session that nobody uses for so long is over.
+    pub session_idle: SignedDuration,
+    /// However it is used, it is over after so long.
+    pub session_max: SignedDuration,
+    /// So long after its notice an enrolment counts that nobody confirmed.
+    pub enrolment_wait: SignedDuration,
+    /// How often one address may begin to sign in, a minute.
+    pub sign_ins_per_minute: u32,
+}
+
+impl IdentitySettings {
+    fn relying(&self) -> Result<(String, [String; 1]), Problem> {
+        let id = self.rp_id.clone().ok_or_else(|| {
+            let detail = "passkeys need a host name, and `server.public_url` has an address";
+            Problem::new(ProblemKind::NotFound, detail)
+        })?;
+        Ok((id, [self.public_url.clone()]))
+    }
+}
+
+/// The use cases of coming in.
+pub struct Identity {
+    ports: IdentityPorts,
+    settings: IdentitySettings,
+    judge: Arc<Judge>,
+    recorder: Arc<Recorder>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    sign_ins: Rate<Option<IpAddr>>,
+    challenges: Rate<halligan_core::id::PersonId>,
+    groups_told: Rate<halligan_core::actor::Principal>,
+}
+
+/// A token of the API that was checked, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// Who.
+    pub party: Party,
+    /// How fresh the proof of who they are.
+    pub fresh: Freshness,
+}
+
+/// Why claims are nobody's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Stranger {
+    /// They make no login.
+    #[error(transparent)]
+    Fault(#[from] LoginFault),
+    /// The login is nobody's.
+    #[error(transparent)]
+    Unknown(#[from] UnknownLogin),
+}
+
+/// Challenges that one person may ask for, a minute.
+const CHALLENGES_PER_MINUTE: u32 = 30;
+
+impl Identity {
+    /// Over these ports.
+    pub fn new(
+        ports: IdentityPorts,
+        settings: IdentitySettings,
+        judge: Arc<Judge>,
+        recorder: Arc<Recorder>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        let minute = SignedDuration::from_mins(1);
+        let sign_ins = Rate::new(settings.sign_ins_per_minute, minute);
+        let (challenges, groups_told) = (Rate::new(CHALLENGES_PER_MINUTE, minute), Rate::new(1, minute));
+        Self { ports, settings, judge, recorder, clock, entropy, sign_ins, challenges, groups_told }
+    }
+
+    /// What the configuration says.
+    #[must_use]
+    pub const fn settings(&self) -> &IdentitySettings {
+        &self.settings
+    }
+
+    /// Whose token of the API it is, and how fresh. Its signature, issuer, audience and times were checked.
+    ///
+    /// # Errors
+    /// Nobody's.
+    pub async fn bearer(&self, issuer: &str, claims: &Claims) -> Result<Bearer, Stranger> {
+        let (login, party) = self.known(issuer, claims)?;
+        self.remember_groups(&login).await;
+        let age = login.authenticated_at.map(|at| self.clock.now().duration_since(at).as_secs().max(0));
+        let fresh = Freshness { auth_age_seconds: age, mfa_age_seconds: age.filter(|_| login.mfa) };
+        Ok(Bearer { party, fresh })
+    }
+
+    fn known(&self, issuer: &str, claims: &Claims) -> Result<(Login, Party), Stranger> {
+        let access = self.judge.access().now();
+        let rules = access.directory.rules(issuer).ok_or_else(|| UnknownLogin::Issuer(issuer.to_owned()))?;
+        let login = rules.login(claims)?;
+        let party = access.directory.party(&login)?;
+        Ok((login, party))
+    }
+
+    /// Keeps the groups that a token says, at most once a minute a login. What can't be kept
+    /// is missing at the next check: that refuses, and never permits.
+    async fn remember_groups(&self, login: &Login) {
+        let Some(groups) = &login.groups else { return };
+        let now = self.clock.now();
+        if self.groups_told.take(&login.principal, now).is_err() {
+            return;
+        }
+        if let Err(error) = self.ports.groups.saw_groups(&login.principal, groups, now).await {
+            tracing::error!(%error, "the groups that a provider says could not be kept");
+        }
+    }
+
+    fn secret(&self) -> [u8; 32] {
+        self.entropy.bytes()
+    }
+
+    fn draft(&self, party: Option<&Party>, subject: Subject, recorded: Recorded) -> Draft {
+        let channel = if party.is_some() { Channel::Web } else { Channel::System };
+        self.recorder.draft(Actor { party: party.cloned(), channel }, subject, recorded)
+    }
+
+    /// Counts a refusal of somebody who isn't known.
+    fn refused(&self, kind: ProblemKind, detail: impl Into<String>) -> Problem {
+        self.recorder.count(kind);
+        Problem::new(kind, detail)
+    }
+}
+
+/// How fresh a proof is at `now`.
+fn freshness(proof: &Proof, now: Timestamp) -> Freshness {
+    let age = |at: Timestamp| now.duration_since(at).as_secs().max(0);
+    Freshness { auth_age_seconds: Some(age(proof.at)), mfa_age_seconds: proof.mfa_at.map(age) }
+}
+
+/// A session, as a subject of entries.
+fn session_subject(id: Uuid) -> Subject {
+    Subject { kind: "session".to_owned(), id: id.to_string() }
+}
+
+/// A passkey, as a subject of entries: credentials may be long, so by the hash of what was enrolled.
+fn passkey_subject(enrolment: &str) -> Subject {
+    Subject { kind: "passkey".to_owned(), id: enrolment.to_owned() }
+}
+
+/// With the address that it came from.
+fn from_address(event: Event, address: Option<IpAddr>) -> Recorded {
+    let mut recorded = Recorded::plain(event);
+    if let Some(address) = address {
+        recorded.personal = recorded.personal.with("address", address.to_string());
+    }
+    recorded
+}
+
+/// The relying party, borrowed.
+fn relying((id, origins): &(String, [String; 1])) -> Relying<'_> {
+    Relying::new(id, origins)
+}
+
+/// A caller in a browser.
+fn web_caller(party: Party, proof: &Proof, address: Option<IpAddr>, now: Timestamp) -> Caller {
+    let shown = Shown { channel: Channel::Web, fresh: freshness(proof, now) };
+    Caller { party, shown, method: Some(proof.method), address, idempotency: None }
+}

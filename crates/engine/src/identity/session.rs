@@ -1,0 +1,170 @@
+//! Sessions of browsers.
+
+use std::net::IpAddr;
+
+use halligan_core::actor::{Human, Party, Principal};
+use halligan_core::event::{Event, Recorded};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::ExposeSecret as _;
+
+use super::{Identity, from_address, session_subject, web_caller};
+use crate::caller::Caller;
+use crate::ports::{Proof, SecretHash, SecretText, Session, StoreError};
+use crate::problem::{Problem, ProblemKind};
+
+/// Who vouches for a login with a passkey: the subject is the credential's id.
+pub const PASSKEY_ISSUER: &str = "halligan:passkey";
+
+/// A session's use is noted at most so often.
+const NOTED_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Somebody who signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// What their browser keeps: a secret.
+    pub token: SecretText,
+    /// What is kept here.
+    pub session: Session,
+    /// Who they are.
+    pub human: Human,
+}
+
+impl Identity {
+    /// Who calls, by the token of their session.
+    ///
+    /// # Errors
+    /// There is no such session, it is over, or its login is nobody's any more.
+    pub async fn session(&self, token: &SecretText, address: Option<IpAddr>) -> Result<(Caller, Session), Problem> {
+        let session = self.live(token).await?;
+        let now = self.clock.now();
+        let party = self.party_of(&session).await?;
+        if now.duration_since(session.seen_at) >= NOTED_EVERY {
+            match self.ports.sessions.touch(&session.token, &session.proof, now).await {
+                Ok(()) => {}
+                Err(StoreError::Conflict) => return Err(self.signed_out()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((web_caller(party, &session.proof, address, now), session))
+    }
+
+    /// The session of a token, if it is not over.
+    pub(super) async fn live(&self, token: &SecretText) -> Result<Session, Problem> {
+        let hash = SecretHash::of(token);
+        let session = self.ports.sessions.session(&hash).await?.ok_or_else(|| self.signed_out())?;
+        if self.is_over(&session, self.clock.now()) {
+            return Err(self.signed_out());
+        }
+        Ok(session)
+    }
+
+    fn is_over(&self, session: &Session, now: Timestamp) -> bool {
+        now.duration_since(session.opened_at) >= self.settings.session_max
+            || now.duration_since(session.seen_at) >= self.settings.session_idle
+    }
+
+    /// Whose session it is now: asked anew each time.
+    async fn party_of(&self, session: &Session) -> Result<Party, Problem> {
+        let principal = &session.principal;
+        let directory = &self.judge.access().now().directory;
+        let person = if principal.issuer == PASSKEY_ISSUER {
+            let passkey = self.ports.passkeys.passkey(&principal.subject).await?;
+            passkey.map(|passkey| passkey.person).filter(|person| directory.has(person))
+        } else {
+            directory.person(principal).ok()
+        };
+        let human = person.map(|person| Human { person, principal: principal.clone() });
+        human.map(Party::Human).ok_or_else(|| {
+            self.refused(ProblemKind::UnlinkedPrincipal, "the login of this session belongs to no person any more")
+        })
+    }
+
+    fn signed_out(&self) -> Problem {
+        Problem::new(ProblemKind::Unauthenticated, "you are not signed in, or no longer: sign in again")
+    }
+
+    /// Opens a session for somebody who has just proved who they are.
+    pub(super) async fn open_session(
+        &self,
+        human: Human,
+        proof: Proof,
+        rules: Vec<String>,
+        address: Option<IpAddr>,
+    ) -> Result<SignedIn, Problem> {
+        let now = self.clock.now();
+        let token: SecretText = hex::encode(self.secret()).into();
+        let id = self.entropy.uuid_v7(now);
+        let session = Session {
+            token: SecretHash::of(&token),
+            id,
+            principal: human.principal.clone(),
+            proof,
+            opened_at: now,
+            seen_at: now,
+        };
+        let event = Event::SessionOpened {
+            session: id,
+            method: proof.method.as_str().to_owned(),
+            proved_at: proof.at,
+            mfa: proof.mfa_at.is_some(),
+            rules: halligan_core::event::bounded(rules),
+        };
+        let draft = self.draft(Some(&human.clone().into()), session_subject(id), from_address(event, address));
+        self.ports.sessions.open(&session, vec![draft], now).await?;
+        self.recorder.wake();
+        Ok(SignedIn { token, session, human })
+    }
+
+    /// Notes that the person of a session has proved themselves again.
+    pub(super) async fn step_up_session(&self, session: &Session, human: Human, proof: Proof) -> Result<(), Problem> {
+        let now = self.clock.now();
+        match self.ports.sessions.touch(&session.token, &proof, now).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict) => return Err(self.signed_out()),
+            Err(error) => return Err(error.into()),
+        }
+        let event = Event::SessionSteppedUp {
+            session: session.id,
+            method: proof.method.as_str().to_owned(),
+            proved_at: proof.at,
+            mfa: proof.mfa_at.is_some(),
+        };
+        let draft = self.draft(Some(&human.into()), session_subject(session.id), Recorded::plain(event));
+        self.recorder.record_draft(draft).await;
+        Ok(())
+    }
+
+    /// Ends the session of this token. Without one nothing happens.
+    ///
+    /// # Errors
+    /// The store doesn't answer: the session may still be there.
+    pub async fn sign_out(&self, token: &SecretText) -> Result<(), Problem> {
+        if token.expose_secret().is_empty() {
+            return Ok(());
+        }
+        let hash = SecretHash::of(token);
+        let Some(session) = self.ports.sessions.session(&hash).await? else { return Ok(()) };
+        let party = self.party_of(&session).await.ok();
+        let event = Recorded::plain(Event::SessionEnded { session: session.id });
+        let draft = self.draft(party.as_ref(), session_subject(session.id), event);
+        self.ports.sessions.end(&hash, vec![draft], self.clock.now()).await?;
+        self.recorder.wake();
+        Ok(())
+    }
+
+    /// Forgets sessions and ceremonies that are over; returns how many. Bounded: called again, it goes on.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn forget_what_is_over(&self, limit: u32) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let (opened, seen) = (now - self.settings.session_max, now - self.settings.session_idle);
+        let sessions = self.ports.sessions.forget(opened, seen, limit).await?;
+        Ok(sessions.saturating_add(self.ports.ceremonies.forget_ceremonies(now, limit).await?))
+    }
+
+    /// The login of a passkey.
+    pub(super) fn passkey_principal(credential: &str) -> Principal {
+        Principal { issuer: PASSKEY_ISSUER.to_owned(), subject: credential.to_owned() }
+    }
+}

@@ -1,0 +1,60 @@
+//! Acknowledgements that a passkey signs.
+
+use halligan_core::actor::Human;
+use halligan_core::grant::{Grant, State};
+use halligan_core::id::Nonce;
+use halligan_core::signed::Signed;
+use halligan_log::passkey::Verb;
+
+use super::passkey::{Answered, NOT_COUNTED};
+use super::{ChallengeAsk, Identity, PasskeyAnswer};
+use crate::caller::Caller;
+use crate::problem::{Problem, ProblemKind};
+
+impl Identity {
+    /// Challenges the caller to sign what they acknowledge: the request, or its pending extension.
+    ///
+    /// # Errors
+    /// They have no passkey, or there is nothing to sign.
+    pub async fn challenge_to_acknowledge(&self, caller: &Caller, grant: &Grant) -> Result<ChallengeAsk, Problem> {
+        let human = caller.human("acknowledge")?;
+        self.may_challenge(&human.person)?;
+        let credentials = self.credentials_of(&human.person).await?;
+        self.ask(Verb::Acknowledge, &to_sign(grant), Some(&human.person), credentials).await
+    }
+
+    /// The signature over this hash, checked, as the entry carries it.
+    ///
+    /// # Errors
+    /// The answer is not good, or the passkey doesn't count yet.
+    pub(crate) async fn signed_yes(&self, by: &Human, hash: &str, answer: &PasskeyAnswer) -> Result<Signed, Problem> {
+        let mut thing = [0; 32];
+        hex::decode_to_slice(hash, &mut thing)
+            .map_err(|_| Problem::invalid("request_hash", "expected 64 hexadecimal digits"))?;
+        let Answered { passkey, nonce } = self.answered(Verb::Acknowledge, &thing, Some(&by.person), answer).await?;
+        if !self.counts(&passkey, self.clock.now()) {
+            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
+        }
+        signed(answer, nonce)
+    }
+}
+
+/// The hash that a second person says yes to.
+fn to_sign(grant: &Grant) -> [u8; 32] {
+    let extension = match &grant.state {
+        State::Active(active) => active.extension.as_ref().map(|extension| extension.hash),
+        State::Pending(_) | State::Dropped(_) | State::Ended(_) => None,
+    };
+    extension.map_or_else(|| grant.request_hash.bytes(), |hash| hash.bytes())
+}
+
+/// An answer, as entries carry it.
+pub(super) fn signed(answer: &PasskeyAnswer, nonce: [u8; 32]) -> Result<Signed, Problem> {
+    let halligan_log::passkey::Assertion { credential, authenticator_data, client_data, signature } =
+        answer.assertion.clone();
+    let signed = Signed { credential, nonce: Nonce(nonce), authenticator_data, client_data, signature };
+    if signed.is_short() {
+        return Ok(signed);
+    }
+    Err(Problem::new(ProblemKind::PasskeyRefused, "the passkey's answer is too long for an entry of the log"))
+}
