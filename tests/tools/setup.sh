@@ -7,6 +7,7 @@
 #   HALLIGAN_MINISTACK  starts the AWS stand-in: GATEWAY_PORT, BIND_HOST, AUTH in the environment
 #   HALLIGAN_PG_BIN     the directory of initdb, postgres, pg_ctl
 #   HALLIGAN_JUDGE      the IAM judge, a JSON-lines filter: tests/tools/judge/judge.mjs
+#   HALLIGAN_OIDC_PROVIDER  the directory of provider.mjs (tests/tools/provider) and its packages
 #   HALLIGAN_PYTHON     a Python that has boto3 and cryptography
 #   HALLIGAN_CFN_LINT   cfn-lint
 
@@ -76,8 +77,8 @@ pip_install() {
 }
 
 npm_install() {
-    cp "$root"/tests/tools/judge/{package.json,package-lock.json,.npmrc} "$1" &&
-        (cd "$1" && npm ci --loglevel=error >&2)
+    cp "$root/tests/tools/$1"/{package.json,package-lock.json,.npmrc} "$2" &&
+        (cd "$2" && npm ci --loglevel=error >&2)
 }
 
 setup_python() {
@@ -113,7 +114,7 @@ exec '$python' '$tools/python/bin/cfn-lint' "\$@"
 LAUNCHER
 }
 
-setup_judge() {
+setup_node() {
     local node_ok='process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
     if ! { node -e "$node_ok" && npm --version; } >/dev/null 2>&1; then
         apt_install nodejs npm || true
@@ -122,9 +123,13 @@ setup_judge() {
         missing+=("node 18 or newer with npm (Debian: nodejs npm)")
         return
     fi
-    made "$tools/judge" "$(node --version) $(hash_of "$root/tests/tools/judge/package-lock.json")" npm_install
-    # A copy beside node_modules, because that is where node looks for packages.
-    cp "$root"/tests/tools/judge/*.mjs "$tools/judge"
+    local package
+    for package in judge provider; do
+        made "$tools/$package" "$(node --version) $(hash_of "$root/tests/tools/$package/package-lock.json")" \
+            npm_install "$package"
+        # A copy beside node_modules, because that is where node looks for packages.
+        cp "$root/tests/tools/$package"/*.mjs "$tools/$package"
+    done
     launcher judge <<LAUNCHER
 #!/bin/sh
 exec '$(command -v node)' '$tools/judge/judge.mjs'
@@ -186,7 +191,7 @@ setup() {
     mkdir -p "$bin"
     setup_rust
     setup_python
-    setup_judge
+    setup_node
     setup_postgres
     if ((${#missing[@]} > 0)); then
         say "these are missing on this machine:"
@@ -194,5 +199,6 @@ setup() {
         exit 3
     fi
     export HALLIGAN_MINISTACK="$bin/ministack" HALLIGAN_PG_BIN="$pg_bin" HALLIGAN_JUDGE="$bin/judge"
+    export HALLIGAN_OIDC_PROVIDER="$tools/provider"
     export HALLIGAN_PYTHON="$bin/python" HALLIGAN_CFN_LINT="$bin/cfn-lint"
 }
