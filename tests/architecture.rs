@@ -46,7 +46,10 @@ const ROOMS: [(&str, &[&str]); 7] = [
 ];
 
 /// Legacy or home-grown cryptography that must not come back through a feature.
-const NEVER_BUILT: [&str; 4] = ["ring", "openssl-sys", "native-tls", "rsa"];
+const NEVER_BUILT: [&str; 3] = ["ring", "openssl-sys", "native-tls"];
+
+/// Its private keys leak through timing (RUSTSEC-2023-0071). Who verifies has none.
+const VERIFIES_ONLY: (&str, &str) = ("rsa", "openidconnect");
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
@@ -107,6 +110,15 @@ fn what_must_never_be_built_is_not() {
     for name in NEVER_BUILT {
         assert!(!built.contains(name), "{name} is built: see `cargo tree -i {name}`");
     }
+}
+
+#[test]
+fn rsa_is_there_for_openidconnect_alone() {
+    let (name, user) = VERIFIES_ONLY;
+    let arguments = ["--workspace", "--edges=normal,build", "--prefix=depth", "--depth=1", "--offline", "--locked"];
+    let tree = cargo(&[&["tree", "--invert", name][..], &arguments].concat());
+    let users: Vec<&str> = tree.lines().filter_map(|line| line.strip_prefix('1')?.split(' ').next()).collect();
+    assert_eq!(users, [user], "{tree}");
 }
 
 #[test]
