@@ -1,21 +1,26 @@
 //! `halligan serve`: the broker, wired from its configuration.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use halligan_engine::access::AccessInForce;
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::changes::Identity;
+use halligan_engine::identity::{IdentityPorts, IdentitySettings};
 use halligan_engine::ports::{Clock, Console, Entropy, Sink, Trails};
 use halligan_engine::publish::{OverrideRules, PublishPorts, PublishSettings};
+use halligan_engine::rate::Rates;
 use halligan_engine::reconcile::{
     Deadlines, Forwarding, ForwardingPorts, GuardPorts, Guards, Housekeeping, IncidentWatch, Personal, Publishing,
-    RevocationPorts, Revocations,
+    RevocationPorts, Revocations, SignIns,
 };
 use halligan_server::auth::Authenticator;
 use halligan_server::{App, Metrics};
 use halligan_store::Database;
+use jiff::SignedDuration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
@@ -77,7 +82,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let entropy: Arc<dyn Entropy> = Arc::new(MachineEntropy);
     let parts = Parts::build(&mut loaded, clock.clone(), entropy.clone()).await?;
-    let policy = sha256(&format!("{:?} {:?}", loaded.people, loaded.issuers));
+    let policy = parts.broker.judge().access().now().sha256.clone();
     let authenticator = Authenticator::new(std::mem::take(&mut loaded.issuers), loaded.links(), clock.clone())
         .context("the configuration's issuers can't be used")?;
     let broker = parts.broker.clone();
@@ -154,7 +159,15 @@ impl Parts {
             grants: store.clone(),
             idempotency: store.clone(),
             publish,
-            authority: Arc::new(loaded.authority()),
+            access: Arc::new(AccessInForce::new(loaded.access())),
+            identity: IdentityPorts {
+                sessions: store.clone(),
+                ceremonies: store.clone(),
+                groups: store.clone(),
+                passkeys: store.clone(),
+                providers: BTreeMap::new(),
+                notices: None,
+            },
             incidents: Arc::new(loaded.take_incident_tools()),
             minter: Arc::new(aws.minter()),
             console,
@@ -164,7 +177,21 @@ impl Parts {
             publish: publishing(loaded, &replica, store.is_shared()),
             log_wait: loaded.log.wait,
             mints_per_minute: loaded.limits.mints_per_minute,
-            log_readers: loaded.members(&loaded.log.readers),
+            identity: IdentitySettings {
+                public_url: loaded.server.public_url.clone(),
+                rp_id: None,
+                groups_kept: SignedDuration::from_hours(12),
+                session_idle: SignedDuration::from_hours(1),
+                session_max: SignedDuration::from_hours(12),
+                enrolment_wait: SignedDuration::from_hours(24),
+                sign_ins_per_minute: 30,
+            },
+            rates: Rates {
+                requests_per_person: 60,
+                requests_per_incident: 200,
+                requests_per_address: 120,
+                refused_acknowledgements: 20,
+            },
         };
         let revocations = RevocationPorts {
             clock,
@@ -209,6 +236,7 @@ impl Parts {
             recorder: broker.recorder().clone(),
         };
         workers.run(Guards::new(ports), None);
+        workers.run(SignIns::new(broker.clone()), None);
         workers.run(Housekeeping::new(broker, store.clone(), store, personal), None);
         (workers, replica)
     }
@@ -217,7 +245,6 @@ impl Parts {
 fn publishing(loaded: &Loaded, replica: &Replica, shared: bool) -> PublishSettings {
     let log = &loaded.log;
     let overrides = log.overriding.as_ref().map_or_else(OverrideRules::default, |rules| OverrideRules {
-        granters: loaded.members(&rules.granters),
         confirmed_by: rules.confirmed_by.iter().map(|place| place.name().to_string()).collect(),
         longest: rules.longest,
     });

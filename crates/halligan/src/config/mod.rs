@@ -24,7 +24,8 @@ use halligan_connect::incidents::{IncidentTools, Provider};
 use halligan_core::actor::Principal;
 use halligan_core::catalogue::Catalogue;
 use halligan_core::id::{GroupId, PersonId, ProviderId};
-use halligan_engine::authority::GroupAuthority;
+use halligan_engine::access::{Access, Directory, IssuerKind, IssuerRules, Member, MfaSigns, Office, Unlinked};
+use halligan_policy::PolicySet;
 use halligan_server::auth::Issuer;
 use ipnet::IpNet;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -145,17 +146,27 @@ impl Loaded {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.state_directory)
     }
 
-    /// Who may do what.
+    /// Who is who, and who may do what.
     #[must_use]
-    pub fn authority(&self) -> GroupAuthority {
-        GroupAuthority::new(self.people.iter().map(|(id, person)| (id.clone(), person.groups.clone())).collect())
-    }
-
-    /// Everybody who is in one of these groups.
-    #[must_use]
-    pub fn members(&self, groups: &BTreeSet<GroupId>) -> BTreeSet<PersonId> {
-        let members = self.people.iter().filter(|(_, person)| !person.groups.is_disjoint(groups));
-        members.map(|(id, _)| id.clone()).collect()
+    pub fn access(&self) -> Access {
+        let rules = |issuer: &Issuer| IssuerRules {
+            issuer: issuer.issuer.clone(),
+            subject_claims: vec!["sub".to_owned()],
+            groups: None,
+            mfa: MfaSigns::default(),
+            kind: if issuer.people { IssuerKind::People(Unlinked::Refuse) } else { IssuerKind::Machines(Vec::new()) },
+        };
+        let member = |(id, person): (&PersonId, &Person)| {
+            let (groups, principals) = (person.groups.clone(), person.principals.clone());
+            (id.clone(), Member { groups, principals, ..Member::default() })
+        };
+        let rules: Vec<IssuerRules> = self.issuers.iter().map(rules).collect();
+        let overriders = self.log.overriding.as_ref().map(|rules| rules.granters.clone()).unwrap_or_default();
+        let office = Office { readers: self.log.readers.clone(), overriders, administrators: BTreeSet::new() };
+        let policies = PolicySet::defaults();
+        let said = format!("{rules:?} {:?} {office:?} {}", self.people, policies.sha256());
+        let directory = Directory::new(rules, self.people.iter().map(member).collect(), BTreeMap::new());
+        Access { directory, policies, office, sha256: hex::encode(Sha256::digest(said)) }
     }
 
     /// The incident tools, taken out.

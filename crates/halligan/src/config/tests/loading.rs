@@ -7,7 +7,7 @@ use halligan_connect::incidents::IncidentFile;
 use halligan_core::actor::Principal;
 use halligan_core::id::PersonId;
 use halligan_core::incident::IncidentStatus;
-use halligan_engine::ports::{Action, Ask, Authority, Incidents};
+use halligan_engine::ports::Incidents;
 use jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -56,10 +56,9 @@ fn people_logins_and_groups_belong_together() {
     let login = Principal { issuer: "halligan:alice".to_owned(), subject: "alice".to_owned() };
     assert_eq!(loaded.links().get(&login), Some(&alice));
     assert_eq!(loaded.links().len(), 2);
-    let authority = loaded.authority();
-    let role = &loaded.catalogue.roles[&"admin".parse().unwrap()];
-    assert!(authority.decide(&Ask { person: &alice, action: Action::Request, role }).allow);
-    assert!(!authority.decide(&Ask { person: &alice, action: Action::Revoke, role }).allow);
+    let directory = loaded.access().directory;
+    assert_eq!(directory.person(&login), Ok(alice.clone()));
+    assert_eq!(directory.people()[&alice].groups, ["oncall".parse().unwrap()].into());
 }
 
 #[test]
