@@ -11,7 +11,7 @@ use crate::support::stand_in::free_port;
 use crate::support::{Broker, DENIED, Reply, World, eventually, list};
 
 /// A PostgreSQL server, with the programs in `HALLIGAN_PG_BIN` or on the path.
-async fn postgres() -> PgTempDB {
+pub async fn postgres() -> PgTempDB {
     let mut builder = PgTempDBBuilder::new()
         .with_initdb_arg("encoding", "UTF8")
         .with_initdb_arg("locale", "C.UTF-8")

@@ -4,6 +4,7 @@
 
 mod api;
 mod broker;
+pub mod bucket;
 mod cli;
 mod configuration;
 pub mod log;
