@@ -39,7 +39,7 @@ impl Channel {
 }
 
 /// A person as they came in: what they are, and how we know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Human {
     /// The person; "different" always compares this.
     pub person: PersonId,
@@ -48,7 +48,7 @@ pub struct Human {
 }
 
 /// A login that is no human's: a pipeline, an incident tool. It may ask, and never acknowledges.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// Which, by its name in the configuration.
     pub machine: MachineId,
@@ -60,7 +60,7 @@ pub struct Machine {
 }
 
 /// Whoever may ask.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Party {
     /// A person.
@@ -168,8 +168,29 @@ impl Default for Shown {
     }
 }
 
+/// The fields of an [`Actor`], as readers see them.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Actor", description = "The `actor` of an entry.")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct ActorFields {
+    /// The human, where there was one; "different" always compares this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person: Option<PersonId>,
+    /// The machine, where it was none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<MachineId>,
+    /// The human whom a machine's token names: they count as the requester, and can't acknowledge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_behalf_of: Option<PersonId>,
+    /// The login that was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Principal>,
+    /// The way in.
+    channel: Channel,
+}
+
 /// The `actor` of an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// Who, where it was not the broker itself.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]

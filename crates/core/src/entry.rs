@@ -37,6 +37,7 @@ pub struct Entry {
     #[serde(flatten)]
     pub event: Event,
     /// Who.
+    #[schemars(with = "crate::actor::ActorFields")]
     pub actor: Actor,
     /// On what.
     pub subject: Subject,

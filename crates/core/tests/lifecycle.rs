@@ -2,13 +2,14 @@
 //! incidents do in whatever order, the promises hold.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use halligan_core::actor::{Human, Principal};
+use halligan_core::actor::{Human, Machine, Party, Principal, Shown};
 use halligan_core::catalogue::{Scope, Target};
 use halligan_core::grant::{
     Baseline, Command, Deadline, Evidence, ExtensionHash, Grant, Limits, MintDraft, Opening, Phase, Refusal, Request,
-    RequestHash, Resolved, ScopeHash, Standing, State, Transition,
+    RequestHash, Resolved, ScopeHash, Standing, State, Transition, Yes,
 };
 use halligan_core::iam::{SessionName, SourceIdentity, Statement, session_policy};
 use halligan_core::id::{GrantId, MintId, Nonce};
@@ -35,12 +36,29 @@ fn scope() -> Scope {
     Scope { statements: vec![statement], managed: Vec::new() }
 }
 
+/// Who asks: alice, a machine, or a machine on alice's behalf.
+fn asker(which: usize) -> Party {
+    let on_behalf_of = (which == 2).then(|| "alice".parse().unwrap());
+    match which {
+        0 => human("alice", 1).into(),
+        _ => Party::Machine(Machine {
+            machine: "deploy".parse().unwrap(),
+            on_behalf_of,
+            principal: Principal { issuer: "https://ci.example.com".to_owned(), subject: "deploy".to_owned() },
+        }),
+    }
+}
+
 fn request(emergency: bool) -> Request {
+    requested_by(asker(0), emergency)
+}
+
+fn requested_by(requester: Party, emergency: bool) -> Request {
     Request {
         deployment: "demo".parse().unwrap(),
         id: GrantId::new(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001)),
         nonce: Nonce([7; 32]),
-        requester: human("alice", 1),
+        requester,
         target: Target::role("prod-admin".parse().unwrap()),
         resolved: Resolved {
             role_arn: "arn:aws:iam::123456789012:role/break-glass".to_owned().try_into().unwrap(),
@@ -67,7 +85,12 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn open(emergency: bool) -> Transition {
-    Opening { request: request(emergency), limits: limits(), rules: Vec::new() }.open(at(0))
+    opened_by(asker(0), emergency)
+}
+
+fn opened_by(requester: Party, emergency: bool) -> Transition {
+    let (request, shown) = (requested_by(requester, emergency), Shown::default());
+    Opening { request, limits: limits(), rules: Vec::new(), shown }.open(at(0))
 }
 
 fn evidence(now: Timestamp) -> Evidence {
@@ -83,6 +106,7 @@ fn draft(fence: Timestamp, now: Timestamp) -> MintDraft {
         source_identity: SourceIdentity::new("alice", "https://1.example.com", "alice-1"),
         policy: session_policy(&scope(), fence).unwrap(),
         token_seconds: MintDraft::token_seconds(now, fence, SignedDuration::from_secs(3_600)),
+        rules: Vec::new(),
     }
 }
 
@@ -127,8 +151,17 @@ fn tries() -> impl Strategy<Value = Try> {
     ]
 }
 
+/// A person; the first is whoever asked, a machine too.
+fn as_party(grant: &Grant, person: usize) -> Party {
+    match person {
+        0 => grant.request.requester.clone(),
+        person => human(PEOPLE.get(person).unwrap(), 1).into(),
+    }
+}
+
 fn command(grant: &Grant, attempt: &Try, now: Timestamp) -> Command {
     let who = |person: &usize| human(PEOPLE.get(*person).unwrap(), 1);
+    let party = |person: &usize| as_party(grant, *person);
     let extension = match &grant.state {
         State::Active(active) => active.extension.as_ref().map(|extension| extension.hash),
         State::Pending(_) | State::Dropped(_) | State::Ended(_) => None,
@@ -138,23 +171,24 @@ fn command(grant: &Grant, attempt: &Try, now: Timestamp) -> Command {
         Try::Acknowledge { person, login, right_hash } => {
             let by = human(PEOPLE.get(*person).unwrap(), *login);
             let hash = if *right_hash { grant.request_hash } else { RequestHash::try_from(wrong).unwrap() };
-            Command::Acknowledge { by, hash }
+            Command::Acknowledge { by, hash, yes: Yes::default() }
         }
         Try::Decline { person } => Command::Decline { by: who(person), reason: reason("no") },
-        Try::Withdraw { person } => Command::Withdraw { by: who(person) },
+        Try::Withdraw { person } => Command::Withdraw { by: party(person) },
         Try::Extend { person, seconds } => Command::RequestExtension {
             by: who(person),
             duration: SignedDuration::from_secs(*seconds),
             reason: reason("more"),
             nonce: Nonce([9; 32]),
+            rules: Vec::new(),
         },
         Try::AcknowledgeExtension { person, right_hash } => {
             let hash = extension.filter(|_| *right_hash).unwrap_or_else(|| ExtensionHash::try_from(wrong).unwrap());
-            Command::AcknowledgeExtension { by: who(person), hash }
+            Command::AcknowledgeExtension { by: who(person), hash, yes: Yes::default() }
         }
         Try::DeclineExtension { person } => Command::DeclineExtension { by: who(person), reason: reason("no") },
-        Try::Return { person } => Command::Return { by: who(person) },
-        Try::Revoke { person } => Command::Revoke { by: who(person), reason: reason("stop") },
+        Try::Return { person } => Command::Return { by: party(person) },
+        Try::Revoke { person } => Command::Revoke { by: who(person), reason: reason("stop"), rules: Vec::new() },
         Try::CloseIncident => Command::CloseIncident,
         Try::FindEnded => Command::FindEnded,
         Try::Elapse(which) => Command::Elapse(match which {
@@ -177,8 +211,11 @@ const fn is_over(grant: &Grant) -> bool {
 fn check_state(grant: &Grant) {
     if let Some(activation) = grant.activation() {
         match &activation.standing {
-            Standing::Acknowledged(yes) => {
-                assert_ne!(yes.by.person, grant.request.requester.person, "acknowledged by the requester")
+            Standing::Acknowledged(_) => {
+                let people: BTreeSet<_> = grant.acknowledged().map(|yes| &yes.by.person).collect();
+                let needed = usize::from(grant.request.acknowledgements());
+                assert_eq!(people.len(), needed, "not as many people as are needed");
+                assert!(!people.iter().any(|person| grant.is_requester(person)), "acknowledged by the requester");
             }
             Standing::Unacknowledged { ack_due } => {
                 assert!(grant.request.emergency, "active without an acknowledgement and no emergency");
@@ -202,20 +239,21 @@ proptest! {
     #[test]
     fn promises_hold_under_any_sequence(
         emergency: bool,
+        who_asks in 0..3_usize,
         steps in prop::collection::vec((tries(), prop_oneof![4 => 0..120_i64, 2 => 0..900_i64, 1 => 0..4_000_i64]), 1..40),
     ) {
-        let mut grant = open(emergency).grant;
+        let mut grant = opened_by(asker(who_asks), emergency).grant;
         let (mut now, mut activations) = (at(0), u32::from(emergency));
         for (attempt, passed) in steps {
             now += SignedDuration::from_secs(passed);
             let before = grant.clone();
             if let Try::Mint { person, honest_fence } = attempt {
-                let by = human(PEOPLE.get(person).unwrap(), 1);
+                let by = as_party(&before, person);
                 let fence = before.activation().map_or(now, |a| a.fence());
                 let drafted = if honest_fence { fence } else { fence + SignedDuration::from_secs(60) };
                 if let Ok((transition, warrant)) = before.intend_mint(&by, draft(drafted, now), false, now) {
                     prop_assert_eq!(before.phase(), Phase::Active, "minted outside Active");
-                    prop_assert!(before.is_requester(&by.person), "minted for somebody else");
+                    prop_assert!(before.request.requester.is(&by), "minted for somebody else");
                     prop_assert!(now < fence, "minted at or after the end");
                     prop_assert_eq!(warrant.draft().policy.fence(), fence, "the warrant's fence is not the grant's");
                     prop_assert!(transition.grant.still_warrants(&warrant, now));
@@ -258,9 +296,9 @@ proptest! {
             0 => changed.deployment = format!("x{other}").parse().unwrap(),
             1 => changed.id = GrantId::new(Uuid::from_u128(2)),
             2 => changed.nonce = Nonce([8; 32]),
-            3 => changed.requester.person = format!("x{other}").parse().unwrap(),
-            4 => changed.requester.principal.issuer.push_str(&other),
-            5 => changed.requester.principal.subject.push_str(&other),
+            3 => changed.requester = human(&format!("x{other}"), 1).into(),
+            4 => changed.requester = with_login(|login| login.issuer.push_str(&other)),
+            5 => changed.requester = with_login(|login| login.subject.push_str(&other)),
             6 => changed.target.id = format!("x{other}").parse().unwrap(),
             7 => changed.resolved.role_arn = format!("arn:aws:iam::123456789012:role/x{other}").try_into().unwrap(),
             8 => changed.resolved.scope = format!("x{other}").parse().unwrap(),
@@ -273,6 +311,13 @@ proptest! {
         changed = request(true);
         prop_assert_ne!(RequestHash::of(&changed), RequestHash::of(&request(false)));
     }
+}
+
+/// alice, through another login.
+fn with_login(change: impl FnOnce(&mut Principal)) -> Party {
+    let mut alice = human("alice", 1);
+    change(&mut alice.principal);
+    alice.into()
 }
 
 /// What a reader in another language must get; `docs/request-hash.md` shows how.
@@ -288,24 +333,64 @@ fn hashes_have_test_vectors() {
 #[test]
 fn moving_text_between_fields_changes_the_hash() {
     let (mut one, mut two) = (request(false), request(false));
-    one.requester.principal = Principal { issuer: "ab".to_owned(), subject: "c".to_owned() };
-    two.requester.principal = Principal { issuer: "a".to_owned(), subject: "bc".to_owned() };
+    one.requester = with_login(|login| *login = Principal { issuer: "ab".to_owned(), subject: "c".to_owned() });
+    two.requester = with_login(|login| *login = Principal { issuer: "a".to_owned(), subject: "bc".to_owned() });
     assert_ne!(RequestHash::of(&one), RequestHash::of(&two));
+    // A machine's request is nobody else's, and not the same on somebody's behalf.
+    let hashes: BTreeSet<RequestHash> =
+        (0..3).map(|which| RequestHash::of(&requested_by(asker(which), false))).collect();
+    assert_eq!(hashes.len(), 3);
 }
 
 #[test]
 fn the_requester_cannot_acknowledge_through_another_login() {
     let grant = open(false).grant;
     for login in 0..3 {
-        let command = Command::Acknowledge { by: human("alice", login), hash: grant.request_hash };
+        let command = Command::Acknowledge { by: human("alice", login), hash: grant.request_hash, yes: Yes::default() };
         assert_eq!(grant.apply(command, at(1)).unwrap_err(), Refusal::SamePerson { command: "acknowledge" });
     }
+}
+
+/// Nobody stands behind a machine but the people who say yes: two of them, and not the
+/// one on whose behalf it asks.
+#[test]
+fn a_machines_request_needs_two_people_and_none_of_its_own() {
+    let yes = |grant: &Grant, person: &str, login: u8| {
+        let by = human(person, login);
+        grant.apply(Command::Acknowledge { by, hash: grant.request_hash, yes: Yes::default() }, at(1))
+    };
+    let pending = opened_by(asker(2), false).grant;
+    assert_eq!(yes(&pending, "alice", 1).unwrap_err(), Refusal::SamePerson { command: "acknowledge" });
+    let first = yes(&pending, "bob", 1).unwrap();
+    assert_eq!(first.grant.phase(), Phase::Pending);
+    assert!(first.effects.is_empty(), "nothing is to be enforced of what is not active");
+    let again = yes(&first.grant, "bob", 2).unwrap_err();
+    assert_eq!(again, Refusal::SecondPerson("bob".parse().unwrap()), "through another login too");
+    let active = yes(&first.grant, "carol", 1).unwrap().grant;
+    assert_eq!(active.phase(), Phase::Active);
+    let people: Vec<&str> = active.acknowledged().map(|yes| yes.by.person.as_str()).collect();
+    assert_eq!(people, ["carol", "bob"]);
+    // Neither of those who said yes, nor the human it acts for, mints: the machine does.
+    let fence = active.activation().unwrap().fence();
+    for person in ["alice", "bob", "carol"] {
+        let by = human(person, 1).into();
+        assert_eq!(active.mint_fence(&by, at(2)), Err(Refusal::NotRequester { command: "mint under" }), "{person}");
+    }
+    assert_eq!(active.mint_fence(&asker(2), at(2)), Ok(fence));
+    assert_eq!(active.mint_fence(&asker(1), at(2)), Err(Refusal::NotRequester { command: "mint under" }));
+}
+
+#[test]
+fn a_machines_emergency_start_is_never_acknowledged() {
+    let grant = opened_by(asker(1), true).grant;
+    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash, yes: Yes::default() };
+    assert!(matches!(grant.apply(yes, at(1)), Err(Refusal::Machine { .. })));
 }
 
 #[test]
 fn an_acknowledgement_at_the_deadline_is_too_late() {
     let grant = open(false).grant;
-    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash };
+    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash, yes: Yes::default() };
     assert!(grant.apply(yes.clone(), at(899)).is_ok());
     assert_eq!(grant.apply(yes, at(900)).unwrap_err(), Refusal::Overdue(Deadline::Lapse));
 }
@@ -314,7 +399,7 @@ fn an_acknowledgement_at_the_deadline_is_too_late() {
 fn an_acknowledged_emergency_gets_its_whole_time() {
     let grant = open(true).grant;
     assert_eq!(grant.activation().unwrap().fence(), Timestamp::from_second(START + 600).unwrap());
-    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash };
+    let yes = Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash, yes: Yes::default() };
     let grant = grant.apply(yes, at(599)).unwrap().grant;
     assert_eq!(grant.activation().unwrap().fence(), Timestamp::from_second(START + 3_600).unwrap());
     assert_eq!(grant.due(at(601)), None);
@@ -323,18 +408,24 @@ fn an_acknowledged_emergency_gets_its_whole_time() {
 #[test]
 fn a_mint_is_discarded_when_its_grant_ends_meanwhile() {
     let grant = open(false).grant;
-    let grant =
-        grant.apply(Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash }, at(1)).unwrap().grant;
+    let grant = grant
+        .apply(Command::Acknowledge { by: human("bob", 1), hash: grant.request_hash, yes: Yes::default() }, at(1))
+        .unwrap()
+        .grant;
     let fence = grant.activation().unwrap().fence();
-    let (transition, warrant) = grant.intend_mint(&human("alice", 1), draft(fence, at(2)), false, at(2)).unwrap();
-    let revoked =
-        transition.grant.apply(Command::Revoke { by: human("carol", 1), reason: reason("stop") }, at(3)).unwrap().grant;
+    let (transition, warrant) =
+        grant.intend_mint(&human("alice", 1).into(), draft(fence, at(2)), false, at(2)).unwrap();
+    let revoked = transition
+        .grant
+        .apply(Command::Revoke { by: human("carol", 1), reason: reason("stop"), rules: Vec::new() }, at(3))
+        .unwrap()
+        .grant;
     assert!(!revoked.still_warrants(&warrant, at(3)));
 }
 
 #[test]
 fn a_grant_without_its_reason_mints_nothing() {
-    let (mut grant, alice) = (open(true).grant, human("alice", 1));
+    let (mut grant, alice) = (open(true).grant, Party::from(human("alice", 1)));
     let fence = grant.mint_fence(&alice, at(1)).unwrap();
     Arc::make_mut(&mut grant.request).reason = Reason::erased();
     assert_eq!(grant.mint_fence(&alice, at(1)), Err(Refusal::RequestChanged));
@@ -351,8 +442,12 @@ fn the_largest_refusal_fits_into_an_entry() {
     let unmet = bounded(vec!["be a member of one of: on-call (roles.prod-admin.requesters)".repeat(9); 500]);
     let (counted, kept) = unmet.split_last().unwrap();
     assert!(kept.len() > 1 && *counted == format!("… and {} more", 500 - kept.len()), "{unmet:?}");
-    let event =
-        Event::ActionRefused { action: "startEmergency".to_owned(), problem: "not-permitted".to_owned(), unmet };
+    let event = Event::ActionRefused {
+        action: "startEmergency".to_owned(),
+        problem: "not-permitted".to_owned(),
+        rules: bounded(vec!["a-rule-with-a-long-name".to_owned(); 500]),
+        unmet,
+    };
     let grant = open(false).grant;
     let draft = Draft {
         id: Uuid::nil(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use halligan_core::actor::{Actor, Human, Principal};
+use halligan_core::actor::{Actor, Channel, Human, Principal};
 use halligan_core::entry::{ENTRY_BYTES_MAX, Entry, Links, Subject, VERSION};
 use halligan_core::event::Event;
 use halligan_core::id::GrantId;
@@ -26,11 +26,22 @@ enum By {
     OnRole,
     /// The broker, about a part of itself.
     On(&'static str),
+    /// A person in a browser, about a session or a passkey.
+    Web(&'static str, &'static str),
+    /// The broker, about a passkey.
+    OnPasskey,
 }
 
 fn events() -> Vec<(By, &'static str, Value)> {
     let [grants, issuances, ends] = [grants(), issuances(), ends()];
-    grants.into_iter().chain(issuances).chain(ends).chain(of_the_broker()).chain(of_the_log()).collect()
+    grants
+        .into_iter()
+        .chain(issuances)
+        .chain(ends)
+        .chain(of_the_broker())
+        .chain(of_the_log())
+        .chain(of_identity())
+        .collect()
 }
 
 fn grants() -> Vec<(By, &'static str, Value)> {
@@ -42,11 +53,11 @@ fn grants() -> Vec<(By, &'static str, Value)> {
         "duration_seconds": 3_600, "emergency": false, "acknowledge_by": "2026-03-01T03:25:00Z",
         "nonce": nonce, "request_hash": HASH,
         "limits": {"acknowledge_within": "PT15M", "emergency_acknowledge_within": "PT10M", "total_max": "PT4H"},
-        "rules": ["roles.prod-admin.requesters: on-call"],
+        "rules": ["requesters-may-ask"], "fresh": {"auth_age_seconds": 540, "mfa_age_seconds": 540},
     });
     vec![
         (alice(), "grant.requested", requested),
-        (bob(), "grant.acknowledged", json!({"request_hash": HASH})),
+        (bob(), "grant.acknowledged", json!({"request_hash": HASH, "rules": ["acknowledgers-may-acknowledge"]})),
         (bob(), "grant.activated", json!({"activated_at": "2026-03-01T03:12:09Z", "ends_at": END, "ack_due": null})),
         (bob(), "grant.declined", json!({})),
         (alice(), "grant.withdrawn", json!({})),
@@ -163,6 +174,53 @@ fn of_the_log() -> Vec<(By, &'static str, Value)> {
     ]
 }
 
+fn of_identity() -> Vec<(By, &'static str, Value)> {
+    let (session, passkey) = (|| By::Web("alice", "session"), || By::Web("alice", "passkey"));
+    let credential = "BwcHBwcHBwcHBwcHBwcHBw";
+    let enrolled = json!({
+        "credential": credential, "algorithm": "EdDSA",
+        "public_key": "MCowBQYDK2VwAyEA6kpsY-KcUgq-9VB7Eydkgl1hWvdA_pxXlDSnm6xI-0U",
+        "rp_id": "halligan.example.com", "origin": "https://halligan.example.com", "enrolment": HASH,
+    });
+    let signed = json!({
+        "credential": "CAgICAgICAgICAgICAgICA", "nonce": "0a".repeat(32),
+        "authenticator_data": "AAAA", "client_data": "e30", "signature": "AAAA",
+    });
+    vec![
+        (
+            By::On("policy"),
+            "policy.rejected",
+            json!({"kept": SHA, "because": ["on-call.cedar:12:5: unexpected `whne`"]}),
+        ),
+        (By::On("policy"), "policy.faulty", json!({"because": "`fresh-mfa`: integer overflow"})),
+        (
+            session(),
+            "session.opened",
+            json!({"session": MINT, "method": "provider", "proved_at": "2026-03-01T03:12:00Z", "mfa": true,
+                   "rules": ["sign-in-through-a-provider"]}),
+        ),
+        (
+            session(),
+            "session.stepped_up",
+            json!({"session": MINT, "method": "passkey", "proved_at": "2026-03-01T03:20:00Z", "mfa": true}),
+        ),
+        (session(), "session.ended", json!({"session": MINT})),
+        (passkey(), "passkey.enrolled", enrolled),
+        (By::OnPasskey, "passkey.noticed", json!({"credential": credential, "person": "alice", "channel": "mail"})),
+        (
+            By::Web("bob", "passkey"),
+            "passkey.confirmed",
+            json!({"credential": credential, "person": "alice", "enrolment": HASH, "signed": signed}),
+        ),
+        (passkey(), "passkey.removed", json!({"credential": credential, "person": "alice"})),
+        (
+            By::OnPasskey,
+            "passkey.counter_went_back",
+            json!({"credential": credential, "person": "alice", "before": 12, "after": 3}),
+        ),
+    ]
+}
+
 fn grant() -> GrantId {
     GrantId::new(Uuid::from_u128(GRANT))
 }
@@ -184,12 +242,21 @@ fn entry(n: usize, by: &By, kind: &str, data: &Value) -> Entry {
         By::Broker => (Actor::SYSTEM, role, of_grant()),
         By::OnRole => (Actor::SYSTEM, role, Links::default()),
         By::On(part) => (Actor::SYSTEM, Subject::broker(part), Links::default()),
+        By::Web(person, about) => {
+            let id = if *about == "session" { MINT } else { HASH };
+            let subject = Subject { kind: (*about).to_owned(), id: id.to_owned() };
+            (Actor { party: Some(human(person).into()), channel: Channel::Web }, subject, Links::default())
+        }
+        By::OnPasskey => {
+            let subject = Subject { kind: "passkey".to_owned(), id: HASH.to_owned() };
+            (Actor::SYSTEM, subject, Links::default())
+        }
     };
     let incident = json!({"provider": "files", "id": "INC-219"});
     Entry {
         v: VERSION,
         id: Uuid::from_u128(0x019c_a6f1_3cb8_7000_8000_0000_0000_0000 + n as u128),
-        time: format!("2026-03-01T03:12:{:02}.113Z", n + 7).parse().unwrap(),
+        time: format!("2026-03-01T03:{:02}:{:02}.113Z", 12 + (n + 7) / 60, (n + 7) % 60).parse().unwrap(),
         decided_at: None,
         event,
         actor,
