@@ -114,6 +114,7 @@ impl SoftAuthenticator {
         let wrong = |_| PasskeyFault::Signature;
         let message = [authenticator_data, Sha256::digest(client_data).as_slice()].concat();
         let signature = match &self.pair {
+            // The library draws the nonce itself, whatever source it is given.
             Pair::Es256(pair) => pair.sign(&SystemRandom::new(), &message).map_err(wrong)?.as_ref().to_vec(),
             Pair::Ed(pair) => pair.sign(&message).as_ref().to_vec(),
         };
