@@ -1,5 +1,7 @@
 //! A grant as a row: its body, and the copies that queries need.
 
+use std::collections::BTreeSet;
+
 use halligan_core::catalogue::TargetKind;
 use halligan_core::grant::{Containment, Grant, RequestHash, Standing, State};
 use halligan_core::text::Reason;
@@ -49,7 +51,7 @@ impl Columns {
             role: request.target.id.to_string(),
             incident_provider: request.incident.provider.to_string(),
             incident_id: request.incident.id.to_string(),
-            requester: request.requester.person.to_string(),
+            requester: request.requester.as_str().to_owned(),
             due_at: grant.next_deadline().map(instants::ceil),
             enforce_until: enforce_until(grant),
         }
@@ -102,10 +104,22 @@ pub fn illegal(grant: &Grant) -> Option<&'static str> {
     if grant.request.reason != Reason::erased() && RequestHash::of(&grant.request) != grant.request_hash {
         return Some("the request is not the one that its hash names");
     }
-    match grant.activation().map(|activation| &activation.standing) {
-        Some(Standing::Acknowledged(acknowledged)) if grant.is_requester(&acknowledged.by.person) => {
-            Some("the requester acknowledged it")
+    let mut people = BTreeSet::new();
+    for yes in grant.acknowledged() {
+        if grant.is_requester(&yes.by.person) {
+            return Some("the requester acknowledged it");
         }
+        if !people.insert(&yes.by.person) {
+            return Some("one person acknowledged it twice");
+        }
+    }
+    let needed = usize::from(grant.request.acknowledgements());
+    match grant.activation().map(|activation| &activation.standing) {
+        Some(Standing::Acknowledged(_)) if people.len() != needed => {
+            Some("fewer or more people acknowledged it than had to")
+        }
+        Some(Standing::Unacknowledged { .. }) if needed > 1 => Some("a machine's request began unacknowledged"),
+        None if people.len() >= needed => Some("it waits for an acknowledgement that it has"),
         Some(Standing::Acknowledged(_) | Standing::Unacknowledged { .. }) | None => None,
     }
 }

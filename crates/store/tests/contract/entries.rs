@@ -37,6 +37,7 @@ async fn entries_are_read_as_they_were_written(store: Store) {
             action: "request".to_owned(),
             problem: "incident-closed".to_owned(),
             unmet: vec!["an incident that is open".to_owned()],
+            rules: vec!["requesters-may-ask".to_owned()],
         },
         Event::RefusalsCounted { since: at(0), counts: BTreeMap::from([("unauthenticated".to_owned(), u64::MAX)]) },
         Event::RevocationDrift { found: "other".to_owned(), adopted: BTreeSet::from([GrantId::new(uuid(7))]) },

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use halligan_core::grant::{Command, Grant, Phase};
-use halligan_core::id::GrantId;
+use halligan_core::id::{GrantId, PartyName};
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, lives, role_id, uuid};
 use halligan_engine::ports::{Change, Filter, IdempotencyKey, StoreError, Version};
 use jiff::SignedDuration;
@@ -188,7 +188,7 @@ async fn each_filter_selects(store: Store) {
         store.put(grant, None).await.unwrap();
     }
     let any = Filter::default;
-    let carol = fixtures::person("carol");
+    let carol = PartyName::from(&fixtures::person("carol"));
     let filters: [(&str, Filter, &[&Grant]); 9] = [
         ("none", any(), &[&active, &elsewhere, &readers, &carols, &plain]),
         ("phase", Filter { phases: vec![Phase::Active], ..any() }, &[&active]),
