@@ -5,17 +5,23 @@ use std::time::Duration;
 
 use halligan_core::grant::Phase;
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at};
-use halligan_engine::ports::{Facts, GrantStore, Import, LogRestore, LogStore, StoreError, Version};
+use halligan_engine::ports::{
+    Facts, GrantStore, Import, LogRestore, LogStore, Passkeys, Sessions, StoreError, Version,
+};
 use halligan_store::Database;
 use sqlx::{AssertSqlSafe, Executor, Row};
 
 use crate::import::import_of;
+use crate::passkeys::{confirmed, passkey};
 use crate::places::{Place, Store, change, happened, properties};
+use crate::sessions::{entry, hash, session};
 
 properties!(
     Place: a_commit_that_was_given_up_is_tried_again,
     an_import_that_was_given_up_is_tried_again,
     what_was_given_up_while_it_was_learnt_is_tried_again,
+    a_sign_out_that_was_given_up_is_tried_again,
+    an_enrolment_that_was_given_up_is_tried_again,
 );
 
 /// Somebody locks in the other order, past the store: the head, and then `table`.
@@ -93,4 +99,28 @@ async fn what_was_given_up_while_it_was_learnt_is_tried_again(place: Place) {
     let learnt = given_up(&place, "facts SET value = value", write).await;
     assert_eq!(learnt.position, Some(1));
     assert_eq!(database.fact("log.key").await.unwrap().as_deref(), Some("b"));
+}
+
+async fn a_sign_out_that_was_given_up_is_tried_again(place: Place) {
+    let database = opened(&place).await;
+    Sessions::open(&*database, &session(1, "alice", 0), vec![], at(0)).await.unwrap();
+    let write = {
+        let database = database.clone();
+        async move { database.end(&hash(1), vec![entry(1)], at(1)).await }
+    };
+    assert!(given_up(&place, "sessions SET seen_at = seen_at", write).await);
+    assert_eq!((database.session(&hash(1)).await.unwrap(), database.last().await.unwrap()), (None, 1));
+}
+
+async fn an_enrolment_that_was_given_up_is_tried_again(place: Place) {
+    let database = opened(&place).await;
+    let first = passkey("a", "alice", 0);
+    database.keep(&first, None, vec![], at(0)).await.unwrap();
+    let changed = confirmed(&first, "bob", 9);
+    let write = {
+        let (database, changed) = (database.clone(), changed.clone());
+        async move { database.keep(&changed, Some(&first), vec![entry(1)], at(9)).await }
+    };
+    given_up(&place, "passkeys SET confirmed = confirmed", write).await;
+    assert_eq!((database.passkey("a").await.unwrap(), database.last().await.unwrap()), (Some(changed), 1));
 }

@@ -2,7 +2,7 @@
 
 use halligan_core::entry::Sealed;
 use halligan_engine::fakes::fixtures::{self, Asking, at, role_id};
-use halligan_engine::ports::{GrantStore, LogStore, QueuedEntry, RoleLedger, Version, WorkQueue};
+use halligan_engine::ports::{Cursor, Cursors, GrantStore, LogStore, QueuedEntry, RoleLedger, Version, WorkQueue};
 use halligan_store::{Database, OpenError, migrate};
 use sqlx::{Connection, Row};
 
@@ -29,7 +29,8 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
     let insert = sqlx::query("INSERT INTO grants VALUES ($1, 7, 'pending', 'aws-role', $2, $3, $4, $5, $6, NULL, $7)");
     let insert = insert.bind(request.id.to_string()).bind(request.target.id.as_str());
     let insert = insert.bind(request.incident.provider.as_str()).bind(request.incident.id.as_str());
-    let insert = insert.bind(request.requester.person.as_str()).bind(grant.next_deadline().unwrap().as_millisecond());
+    let insert =
+        insert.bind(request.requester.as_str().to_owned()).bind(grant.next_deadline().unwrap().as_millisecond());
     insert.bind(serde_json::to_string(&grant).unwrap()).execute(&mut sql).await.unwrap();
 
     migrate(&place.url, 2).await.unwrap();
@@ -47,6 +48,9 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
     migrate(&place.url, 4).await.unwrap();
     let insert = sqlx::query("INSERT INTO roles VALUES ('prod-admin', $1)");
     insert.bind(r#"{"generation":3,"document":null,"adopted":{},"adopted_cut":null}"#).execute(&mut sql).await.unwrap();
+
+    migrate(&place.url, 6).await.unwrap();
+    sqlx::query("INSERT INTO log_cursors VALUES ('siem', 1)").execute(&mut sql).await.unwrap();
     sql.close().await.unwrap();
 
     let database = place.open().await;
@@ -56,6 +60,8 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
     let work = database.due(at(0)).await.unwrap();
     assert_eq!((work[0].ask, work[0].attempts), (4, 2));
     assert_eq!(database.record(&role_id("prod-admin")).await.unwrap().generation.0, 3);
+    let cursor = database.cursor("siem").await.unwrap();
+    assert_eq!(cursor, Cursor { position: 1, imports: 0 });
     // And life goes on: after the entries that there were, and not before their time.
     let store = Store::over(database);
     store.put(&Asking::new(1).active(), Some(Version(7))).await.unwrap();

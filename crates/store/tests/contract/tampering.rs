@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use halligan_core::grant::Grant;
+use halligan_core::actor::{Machine, Party};
+use halligan_core::grant::{Acknowledged, Active, Grant, Standing, State};
 use halligan_core::id::GrantId;
-use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, lives, person, role_id, uuid};
+use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, human, lives, person, role_id, uuid};
 use halligan_engine::ports::{
-    Change, Filter, GrantStore, Head, IdempotencyKey, IdempotencyStore, Import, Leases, LogStore, PersonalData,
-    QueuedEntry, RoleLedger, RoleRecord, StoreError, Version, WorkQueue,
+    Ceremonies, Change, Filter, GrantStore, Head, IdempotencyKey, IdempotencyStore, Import, Leases, LogStore,
+    LoginGroups, Passkeys, PersonalData, QueuedEntry, RoleLedger, RoleRecord, Sessions, StoreError, Version, WorkQueue,
 };
 use halligan_log::{Edge, Leaf};
 use jiff::SignedDuration;
 
+use crate::passkeys::{confirmed, passkey};
 use crate::places::{Place, Store, change, explained, properties};
+use crate::sessions::{hash, login, proof, session};
 
 properties!(
     Place: a_grant_whose_row_was_changed_is_not_read,
@@ -25,6 +28,10 @@ properties!(
     work_that_nobody_knows_is_not_done,
     a_record_that_is_none_is_not_read,
     an_answer_that_is_none_is_not_given,
+    a_session_whose_row_was_changed_is_nobodys,
+    a_ceremony_whose_row_was_changed_is_not_given_back,
+    groups_that_are_none_are_nobodys,
+    a_passkey_whose_row_was_changed_counts_for_nothing,
     a_database_without_its_tables_is_unavailable,
 );
 
@@ -94,12 +101,67 @@ async fn a_grant_whose_row_was_changed_is_not_read(place: Place) {
     assert_eq!(named(database.next_due(1).await), ("grants", "id", "x".to_owned()));
 }
 
+/// A machine's request, which bob and then carol acknowledge.
+fn of_a_machine() -> [Grant; 3] {
+    let machine = Machine {
+        machine: "pager".parse().unwrap(),
+        on_behalf_of: Some(person("alice")),
+        principal: human("pager").principal,
+    };
+    let mut opening = Asking::new(1).opening();
+    opening.request.requester = Party::Machine(machine);
+    let pending = opening.open(at(0)).grant;
+    let half = acknowledge(&pending, "bob", at(10)).grant;
+    let active = acknowledge(&half, "carol", at(20)).grant;
+    [pending, half, active]
+}
+
 async fn a_life_that_no_grant_has_is_not_written(place: Place) {
     let store = Store::over(place.open().await);
-    let mut longer: Grant = Asking::new(1).active();
-    std::sync::Arc::make_mut(&mut longer.request).duration = SignedDuration::from_hours(1);
-    assert!(matches!(store.put(&longer, None).await, Err(StoreError::Unavailable(_))));
-    assert!(store.grants.grant(longer.request.id).await.unwrap().is_none());
+    let human = Asking::new(1).active();
+    let [pending, half, active] = of_a_machine();
+    let changed = |grant: &Grant, change: &dyn Fn(&mut Grant)| {
+        let mut grant = grant.clone();
+        change(&mut grant);
+        grant
+    };
+    let only = |grant: &mut Grant| yes(grant).first = None;
+    let cases = [
+        (
+            "longer than was acknowledged",
+            changed(&human, &|grant| {
+                Arc::make_mut(&mut grant.request).duration = SignedDuration::from_hours(1);
+            }),
+        ),
+        ("acknowledged by whoever asked", changed(&human, &|grant| yes(grant).by = fixtures::human("alice"))),
+        ("of one who must, by two", changed(&human, &|grant| yes(grant).first = Some(Box::new(yes(grant).clone())))),
+        ("of a machine, by one", changed(&active, &only)),
+        ("of a machine, by one twice", changed(&active, &|grant| yes(grant).by = fixtures::human("bob"))),
+        ("of a machine, by whom it acts for", changed(&active, &|grant| yes(grant).by = fixtures::human("alice"))),
+        (
+            "of a machine, first by whom it acts for",
+            changed(&active, &|grant| {
+                yes(grant).first.as_mut().unwrap().by = fixtures::human("alice");
+            }),
+        ),
+        ("waiting for what it has", changed(&Asking::new(1).grant(), &|grant| grant.state = half.state.clone())),
+    ];
+    for (name, grant) in cases {
+        assert!(matches!(store.put(&grant, None).await, Err(StoreError::Unavailable(_))), "{name}");
+        assert!(store.grants.grant(grant.request.id).await.unwrap().is_none(), "{name}");
+    }
+    for (version, grant) in (0..).zip([pending, half, active]) {
+        store.put(&grant, (version > 0).then_some(Version(version))).await.unwrap();
+        let found = store.grants.grant(grant.request.id).await.unwrap();
+        assert_eq!(found.map(|found| found.grant), Some(grant));
+    }
+}
+
+/// The latest acknowledgement of a grant that is active.
+fn yes(grant: &mut Grant) -> &mut Acknowledged {
+    let State::Active(Active { activation, .. }) = &mut grant.state else { panic!("it isn't active") };
+    let Standing::Acknowledged(acknowledged) = &mut activation.standing else { panic!("it isn't acknowledged") };
+    acknowledged
 }
 
 async fn an_entry_whose_row_was_changed_is_not_read(place: Place) {
@@ -258,15 +320,91 @@ async fn a_record_that_is_none_is_not_read(place: Place) {
 async fn an_answer_that_is_none_is_not_given(place: Place) {
     let database = place.open().await;
     let key = IdempotencyKey { person: person("alice"), route: "ask".to_owned(), key: "k".to_owned() };
-    database.begin(&key, "body", at(0)).await.unwrap();
+    IdempotencyStore::begin(&*database, &key, "body", at(0)).await.unwrap();
     let requested = change(Asking::new(1).open(), None, 1);
     database.commit(Change { answers: Some(key.clone()), ..requested }, at(0)).await.unwrap();
     for value in ["'[]'", "REPLACE(answer, 'PT30M', 'PT40M')"] {
         place.tamper(&format!("UPDATE idempotency SET answer = {value}")).await;
-        let found = named(database.begin(&key, "body", at(0)).await);
+        let found = named(IdempotencyStore::begin(&*database, &key, "body", at(0)).await);
         assert_eq!(found, ("idempotency", "answer", "alice/ask/k".to_owned()), "{value}");
         let body = serde_json::to_string(&lives(1)[0].1).unwrap();
         place.tamper(&format!("UPDATE idempotency SET answer = '{body}'")).await;
+    }
+}
+
+async fn a_session_whose_row_was_changed_is_nobodys(place: Place) {
+    let database = place.open().await;
+    let cases = [
+        ("issuer", "'https://other.example.com'"),
+        ("subject", "'bob'"),
+        ("opened_at", "opened_at + 1"),
+        ("seen_at", "0"),
+        ("body", "'{}'"),
+        ("body", "''"),
+        ("body", "REPLACE(body, '\"method\":\"provider\"', '\"method\":\"word\"')"),
+        // Somebody else's, all of it but the columns.
+        ("issuer", "issuer || '/', body = REPLACE(body, 'alice', 'bob')"),
+    ];
+    for (number, (column, value)) in (1..).zip(cases) {
+        Sessions::open(&*database, &session(number, "alice", 0), vec![], at(0)).await.unwrap();
+        let token = &hash(number).0;
+        let change = format!("UPDATE sessions SET {column} = {value} WHERE token_sha256 = '{token}'");
+        assert_eq!(place.tamper(&change).await, 1);
+        let expected = ("sessions", column, token.clone());
+        assert_eq!(named(database.session(&hash(number)).await), expected, "{value}");
+        assert_eq!(named(database.touch(&hash(number), &proof(1), at(1)).await), expected, "{value}");
+        // It can be ended all the same.
+        assert!(database.end(&hash(number), vec![], at(2)).await.unwrap(), "{value}");
+    }
+    // Under another's key.
+    Sessions::open(&*database, &session(100, "alice", 0), vec![], at(0)).await.unwrap();
+    place.tamper(&format!("UPDATE sessions SET token_sha256 = '{}'", hash(101).0)).await;
+    assert_eq!(named(database.session(&hash(101)).await), ("sessions", "token_sha256", hash(101).0));
+}
+
+async fn a_ceremony_whose_row_was_changed_is_not_given_back(place: Place) {
+    let database = place.open().await;
+    Ceremonies::begin(&*database, &hash(1), "body", at(9), 9, at(0)).await.unwrap();
+    place.tamper(&format!("UPDATE ceremonies SET expires_at = {}", i64::MAX)).await;
+    let found = named(database.take(&hash(1), at(0)).await);
+    assert_eq!(found, ("ceremonies", "expires_at", hash(1).0));
+}
+
+async fn groups_that_are_none_are_nobodys(place: Place) {
+    let database = place.open().await;
+    database.saw_groups(&login("alice"), &["leads".parse().unwrap()].into(), at(0)).await.unwrap();
+    for value in ["{}", "", "[\"Not A Group\"]", "[7]"] {
+        place.tamper(&format!("UPDATE login_groups SET names = '{value}'")).await;
+        let found = named(database.groups_of(&[login("alice")].into(), at(0)).await);
+        assert_eq!(found, ("login_groups", "names", "https://id.example.com/alice".to_owned()), "{value}");
+    }
+}
+
+async fn a_passkey_whose_row_was_changed_counts_for_nothing(place: Place) {
+    let database = place.open().await;
+    let cases = [
+        ("person", "'bob'"),
+        ("enrolled_ns", "enrolled_ns - 1"),
+        ("confirmed", "1 - confirmed"),
+        ("body", "'{}'"),
+        ("body", "REPLACE(body, 'ES256', 'HS256')"),
+        ("body", "REPLACE(body, '\"confirmed\":[\"bob\"', '\"confirmed\":[\"alice\"')"),
+    ];
+    for (number, (column, value)) in (1..).zip(cases) {
+        let name = format!("key{number}");
+        let key = confirmed(&passkey(&name, "alice", 0), "bob", 5);
+        database.keep(&key, None, vec![], at(5)).await.unwrap();
+        assert_eq!(place.tamper(&format!("UPDATE passkeys SET {column} = {value}")).await, 1);
+        let expected = ("passkeys", column, name.clone());
+        assert_eq!(named(database.passkey(&name).await), expected, "{value}");
+        let whose = if value == "'bob'" { "bob" } else { "alice" };
+        assert_eq!(named(database.passkeys_of(&person(whose)).await), expected, "{value}");
+        assert_eq!(named(database.keep(&key, Some(&key), vec![], at(6)).await), expected, "{value}");
+        if column == "confirmed" {
+            assert_eq!(named(database.unconfirmed(9).await), expected);
+        }
+        // What can't be read can be removed.
+        database.remove(&name, vec![], at(7)).await.unwrap();
     }
 }
 
