@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use cedar_policy::{Authorizer, Entities, PolicySet as CedarPolicies, Request};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::index::Index;
 use crate::question::{Question, Who};
 use crate::set::{PolicySet, Rule};
 use crate::translate::{Translated, translate};
@@ -58,6 +58,8 @@ pub struct Decision {
 
 /// What the rules of one effect come to.
 struct Outcome<'a> {
+    /// Whether anything was satisfied or could not be evaluated.
+    any: bool,
     satisfied: Vec<&'a Rule>,
     erring: Vec<&'a Rule>,
     errors: Vec<String>,
@@ -83,15 +85,14 @@ impl PolicySet {
     }
 
     fn decide_translated(&self, question: &Question<'_>, translated: &Translated) -> Decision {
-        let Translated { request, entities } = translated;
         let rules = self.about(question.action);
-        let permits = self.outcome(&rules.permits, request, entities);
-        let forbids = self.outcome(&rules.forbids, request, entities);
+        let permits = self.outcome(&rules.permits, translated);
+        let forbids = self.outcome(&rules.forbids, translated);
         let errors = [permits.errors, forbids.errors].concat();
         let mut refusing = [forbids.satisfied, forbids.erring].concat();
         refusing.sort_by_key(|rule| rule.position);
         let permitted = !permits.satisfied.is_empty();
-        if permitted && refusing.is_empty() {
+        if permitted && !forbids.any {
             return Decision { allow: true, rules: ids(&permits.satisfied), errors, ..Decision::default() };
         }
         let could = if permitted { Vec::new() } else { self.could_permit(question) };
@@ -115,18 +116,15 @@ impl PolicySet {
         }
     }
 
-    fn outcome(&self, policies: &CedarPolicies, request: &Request, entities: &Entities) -> Outcome<'_> {
-        let response = Authorizer::new().is_authorized(request, policies, entities);
-        let mut satisfied: Vec<&Rule> = response.diagnostics().reason().filter_map(|id| self.rule(id)).collect();
+    fn outcome(&self, policies: &Index, translated: &Translated) -> Outcome<'_> {
+        let found = policies.find(&translated.request, &translated.entities);
+        let mut satisfied: Vec<&Rule> = found.satisfied.iter().filter_map(|id| self.rule(id)).collect();
         satisfied.sort_by_key(|rule| rule.position);
-        let mut erring: Vec<&Rule> = Vec::new();
-        let mut errors = Vec::new();
-        for cedar_policy::AuthorizationError::PolicyEvaluationError(error) in response.diagnostics().errors() {
-            erring.extend(self.rule(error.policy_id()));
-            errors.push(format!("policy `{}` could not be evaluated: {}", error.policy_id(), error.inner()));
-        }
+        let erring = found.erring.iter().filter_map(|(id, _)| self.rule(id)).collect();
+        let mut errors: Vec<String> =
+            found.erring.iter().map(|(id, why)| format!("policy `{id}` could not be evaluated: {why}")).collect();
         errors.sort();
-        Outcome { satisfied, erring, errors }
+        Outcome { any: !(found.satisfied.is_empty() && found.erring.is_empty()), satisfied, erring, errors }
     }
 
     /// The permits that are about such a question at all, leaving out those that name

@@ -8,6 +8,7 @@
 //! that can't be evaluated doesn't count, a forbid that can't be evaluated does.
 
 mod decide;
+mod index;
 mod load;
 mod question;
 mod set;

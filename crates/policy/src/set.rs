@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use cedar_policy::{
-    Effect, EntityUid, Policy, PolicyId, PolicySet as CedarPolicies, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PolicyId, PrincipalConstraint, ResourceConstraint,
 };
 
 use crate::decide::Obligation;
+use crate::index::Index;
 use crate::question::{Action, Question, Resource, Who};
 use crate::vocabulary::{Vocabulary, uid};
 use crate::wording::Wording;
@@ -21,16 +22,14 @@ pub(crate) struct Rule {
     pub wording: Option<Wording>,
     pub obliges: Option<Obligation>,
     /// The kinds of principal and resource, and the actions, that it can be about.
-    about: HashSet<(EntityKind, Action, EntityKind)>,
+    about: HashSet<(EntityTypeName, Action, EntityTypeName)>,
 }
 
-type EntityKind = cedar_policy::EntityTypeName;
-
-/// The policies that an action is about.
+/// The policies whose scope admits an action.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ByEffect {
-    pub permits: CedarPolicies,
-    pub forbids: CedarPolicies,
+    pub permits: Index,
+    pub forbids: Index,
 }
 
 /// Every policy of a deployment, found good as a whole.
@@ -55,6 +54,15 @@ impl Rule {
         Self { id: policy.id().to_string(), position, about: about.collect(), policy, wording, obliges }
     }
 
+    pub fn is_permit(&self) -> bool {
+        self.policy.effect() == Effect::Permit
+    }
+
+    /// Whether there is a question of this action that it could be satisfied by.
+    pub fn is_about(&self, action: Action) -> bool {
+        self.about.iter().any(|(_, about, _)| *about == action)
+    }
+
     /// What would satisfy it here.
     pub fn unmet(&self, question: &Question<'_>) -> String {
         match &self.wording {
@@ -63,6 +71,18 @@ impl Rule {
         }
     }
 
+    /// Whether its scope admits the action, as Cedar has it.
+    pub fn admits(&self, action: Action) -> bool {
+        let action = Vocabulary::get().action(action);
+        match self.policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(one) => one == action,
+            // INVARIANT: the schema has no groups of actions, so `in` is one of these.
+            ActionConstraint::In(some) => some.contains(&action),
+        }
+    }
+
+    /// Whether it is a permit that such a question is about, naming nobody and nothing else.
     pub fn could_permit(&self, question: &Question<'_>) -> bool {
         let (principal, resource) = names(question);
         let kinds = (principal.type_name().clone(), question.action, resource.type_name().clone());
@@ -73,7 +93,7 @@ impl Rule {
             ResourceConstraint::Eq(named) => named != resource,
             _ => false,
         };
-        self.policy.effect() == Effect::Permit && !names_another && self.about.contains(&kinds)
+        self.is_permit() && !names_another && self.about.contains(&kinds)
     }
 }
 
@@ -97,15 +117,12 @@ impl PolicySet {
     /// Of rules whose ids differ.
     pub(crate) fn new(rules: Vec<Rule>, sha256: String, warnings: Vec<String>) -> Result<Self, String> {
         let mut by_action: BTreeMap<Action, ByEffect> = BTreeMap::new();
-        for rule in &rules {
-            for action in rule.actions() {
-                let by_effect = by_action.entry(action).or_default();
-                let policies = match rule.policy.effect() {
-                    Effect::Permit => &mut by_effect.permits,
-                    Effect::Forbid => &mut by_effect.forbids,
-                };
-                policies.add(rule.policy.clone()).map_err(|error| error.to_string())?;
-            }
+        for action in Action::ALL {
+            let of = |effect| {
+                let about = rules.iter().filter(|rule| rule.policy.effect() == effect && rule.admits(action));
+                Index::new(&about.map(|rule| &rule.policy).collect::<Vec<_>>())
+            };
+            by_action.insert(action, ByEffect { permits: of(Effect::Permit)?, forbids: of(Effect::Forbid)? });
         }
         let by_id = rules.iter().enumerate().map(|(n, rule)| (rule.policy.id().clone(), n)).collect();
         Ok(Self { rules, by_id, by_action, nothing: ByEffect::default(), sha256, warnings })
@@ -140,23 +157,5 @@ impl PolicySet {
 
     pub(crate) fn about(&self, action: Action) -> &ByEffect {
         self.by_action.get(&action).unwrap_or(&self.nothing)
-    }
-}
-
-impl Rule {
-    /// The actions that its scope admits. One that is none of ours admits none, as Cedar has it.
-    fn actions(&self) -> Vec<Action> {
-        use cedar_policy::ActionConstraint;
-        let words = Vocabulary::get();
-        match self.policy.action_constraint() {
-            ActionConstraint::Any => Action::ALL.to_vec(),
-            ActionConstraint::Eq(one) => words.action_of(&one).into_iter().collect(),
-            ActionConstraint::In(some) => {
-                let mut actions: Vec<Action> = some.iter().filter_map(|one| words.action_of(one)).collect();
-                actions.sort_unstable();
-                actions.dedup();
-                actions
-            }
-        }
     }
 }

@@ -50,7 +50,13 @@ impl Vocabulary {
         uid(&self.action, action.as_str())
     }
 
-    /// The actions that a scope's literal means.
+    /// The kinds of entities, for whoever named another.
+    pub fn kinds(&self) -> String {
+        let kinds = [&self.person, &self.machine, &self.group, &self.role, &self.gate, &self.log, &self.broker];
+        format!("expected one of {}", kinds.map(ToString::to_string).join(", "))
+    }
+
+    /// The action that a literal means.
     pub fn action_of(&self, uid: &EntityUid) -> Option<Action> {
         Action::ALL.into_iter().find(|action| *uid == self.action(*action))
     }

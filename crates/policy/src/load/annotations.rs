@@ -40,7 +40,7 @@ pub(super) fn read(policy: &Policy) -> Result<Notes, Vec<Wrong>> {
 }
 
 fn id(policy: &Policy) -> Result<String, Wrong> {
-    let expected = "a name in kebab-case of at most 64 characters: `@id(\"oncall-may-ask\")`".to_owned();
+    let expected = "expected a name in kebab-case of at most 64 characters: `@id(\"oncall-may-ask\")`".to_owned();
     let Some(id) = policy.annotation(ID) else {
         return Err(Wrong { annotation: None, message: "a policy has no `@id`".to_owned(), expected });
     };

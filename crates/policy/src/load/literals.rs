@@ -4,7 +4,7 @@ use cedar_policy::{EntityTypeName, EntityUid, Policy};
 use halligan_core::id::{GroupId, MachineId, PersonId, RoleId};
 
 use super::Known;
-use crate::question::{BROKER, LOG};
+use crate::question::{Action, BROKER, LOG};
 use crate::vocabulary::Vocabulary;
 
 /// A name that the configuration doesn't know.
@@ -15,8 +15,8 @@ pub(super) struct Unknown {
     pub expected: String,
 }
 
-/// The literals of a policy that nothing known bears. Types and actions that don't exist
-/// are left to the validator.
+/// The literals of a policy that nothing known bears. Types that don't exist are left to
+/// the validator.
 pub(super) fn unknown(policy: &Policy, known: &Known) -> Vec<Unknown> {
     let mut literals = policy.entity_literals();
     literals.sort();
@@ -50,6 +50,9 @@ fn names_of<'a>(kind: &EntityTypeName, known: &'a Known) -> Option<Names<'a>> {
 
 fn check(literal: &EntityUid, known: &Known) -> Option<Unknown> {
     let id = literal.id().unescaped();
+    if *literal.type_name() == *Vocabulary::get().action(Action::Request).type_name() {
+        return check_action(literal);
+    }
     let (what, setting, names) = names_of(literal.type_name(), known)?;
     if names.contains(&id) {
         return None;
@@ -63,6 +66,21 @@ fn check(literal: &EntityUid, known: &Known) -> Option<Unknown> {
         message: format!("there is no {what} `{}`", id.escape_debug()),
         expected,
     })
+}
+
+/// The validator would say so too, with a worse guess at what was meant.
+fn check_action(literal: &EntityUid) -> Option<Unknown> {
+    let id = literal.id().unescaped();
+    let actions = Action::ALL.map(Action::as_str);
+    if actions.contains(&id) {
+        return None;
+    }
+    let expected = match near(id, actions) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("expected one of {}", actions.join(", ")),
+    };
+    let message = format!("there is no action `{}`", id.escape_debug());
+    Some(Unknown { written: literal.to_string(), message, expected })
 }
 
 /// The nearest of these names, if one is near.

@@ -7,7 +7,7 @@ mod text;
 
 use std::collections::{BTreeSet, HashMap};
 
-use cedar_policy::{Policy, PolicyId, PolicySet as CedarPolicies, ValidationMode, Validator};
+use cedar_policy::{Policy, PolicyId, PolicySet as CedarPolicies, ValidationError, ValidationMode, Validator};
 use halligan_core::id::{GroupId, MachineId, PersonId, RoleId};
 use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 pub use error::LoadError;
 use text::Text;
 
+use crate::question::Action;
 use crate::set::{PolicySet, Rule};
 use crate::vocabulary::{SCHEMA, Vocabulary};
 
@@ -163,19 +164,48 @@ impl Loading {
         let result = Validator::new(Vocabulary::get().schema.clone()).validate(&all, ValidationMode::Strict);
         let located = |id: &PolicyId, diagnostic: &dyn Diagnostic| {
             let place = self.places.get(id)?;
-            Some(texts.get(place.file)?.refused_in(id, place.offset, diagnostic))
+            Some(texts.get(place.file)?.refused_in(place.offset, diagnostic))
         };
-        let errors: Vec<LoadError> =
-            result.validation_errors().filter_map(|error| located(error.policy_id(), error)).collect();
-        let mut warnings: Vec<LoadError> =
+        let errors: Vec<LoadError> = result
+            .validation_errors()
+            .filter_map(|error| {
+                let mut located = located(error.policy_id(), error)?;
+                if let ValidationError::UnrecognizedEntityType(_) = error {
+                    located.expected = Some(Vocabulary::get().kinds());
+                }
+                Some(located)
+            })
+            .collect();
+        let warnings: Vec<LoadError> =
             result.validation_warnings().filter_map(|warning| located(warning.policy_id(), warning)).collect();
         if errors.is_empty() && !result.validation_passed() {
             self.errors.push(LoadError::of_all("the validator refuses the policies and doesn't say where"));
         }
-        self.errors.extend(errors);
-        warnings.sort();
-        warnings.iter().map(ToString::to_string).collect()
+        self.errors.extend(once_a_place(errors));
+        once_a_place(warnings).iter().map(ToString::to_string).chain(self.locked_out()).collect()
     }
+
+    /// The actions that everybody is refused, whatever the configuration says: easily
+    /// forgotten by whoever writes policies of their own.
+    fn locked_out(&self) -> impl Iterator<Item = String> {
+        let permits: Vec<&Rule> = self.rules.iter().map(|(rule, _)| rule).filter(|rule| rule.is_permit()).collect();
+        let forgotten =
+            Action::ALL.into_iter().filter(move |action| !permits.iter().any(|rule| rule.is_about(*action)));
+        forgotten
+            .map(|action| format!("nothing permits `{action}`: everybody is refused it"))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+}
+
+/// The validator looks at a policy once for each action and each kind of principal and
+/// resource, and says the same of each: told once.
+fn once_a_place(mut errors: Vec<LoadError>) -> Vec<LoadError> {
+    errors.sort();
+    errors.dedup_by(|one, other| {
+        one.file == other.file && (one.line, one.column) == (other.line, other.column) && one.expected == other.expected
+    });
+    errors
 }
 
 /// As they stand in the file: the parser numbers them so.

@@ -1,6 +1,5 @@
 //! A file's text, and where in it something stands.
 
-use cedar_policy::PolicyId;
 use miette::Diagnostic;
 
 use super::{LoadError, Source};
@@ -43,13 +42,8 @@ impl<'a> Text<'a> {
     }
 
     /// What the validator says of a policy that begins at this byte.
-    pub fn refused_in(&self, id: &PolicyId, begin: usize, diagnostic: &dyn Diagnostic) -> LoadError {
-        let mut error = self.located(begin, diagnostic);
-        // The validator's texts begin with the policy's name; not all do.
-        if !error.message.contains(&format!("`{id}`")) {
-            error.message = format!("in the policy `{id}`: {}", error.message);
-        }
-        error
+    pub fn refused_in(&self, begin: usize, diagnostic: &dyn Diagnostic) -> LoadError {
+        self.located(begin, diagnostic)
     }
 
     fn located(&self, otherwise: usize, diagnostic: &dyn Diagnostic) -> LoadError {
