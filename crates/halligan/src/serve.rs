@@ -245,7 +245,7 @@ impl Parts {
 fn publishing(loaded: &Loaded, replica: &Replica, shared: bool) -> PublishSettings {
     let log = &loaded.log;
     let overrides = log.overriding.as_ref().map_or_else(OverrideRules::default, |rules| OverrideRules {
-        confirmed_by: rules.confirmed_by.iter().map(|place| place.name().to_string()).collect(),
+        confirmed_by: rules.confirmed_by.iter().map(ToString::to_string).collect(),
         longest: rules.longest,
     });
     PublishSettings {

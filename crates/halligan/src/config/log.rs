@@ -1,7 +1,6 @@
 //! The log, as its settings were found to be usable.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::path::PathBuf;
 
 use halligan_core::catalogue::RoleArn;
@@ -145,37 +144,8 @@ pub struct Witness {
 pub struct Override {
     /// Who may allow it.
     pub granters: BTreeSet<GroupId>,
-    /// Which places must confirm each entry instead: all of them, at least one.
-    pub confirmed_by: BTreeSet<Confirmer>,
+    /// Which sinks must confirm each entry instead: all of them, at least one.
+    pub confirmed_by: BTreeSet<PlaceId>,
     /// For how long at a time, at most.
     pub longest: SignedDuration,
-}
-
-/// A place that can confirm entries in an archive's stead.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Confirmer {
-    /// A sink.
-    Sink(PlaceId),
-    /// A witness.
-    Witness(PlaceId),
-}
-
-impl Confirmer {
-    /// Its name, which no other place has. Of a witness it is one that no sink has: it
-    /// never confirms, since it cosigns only what an archive holds.
-    #[must_use]
-    pub const fn name(&self) -> &PlaceId {
-        match self {
-            Self::Sink(name) | Self::Witness(name) => name,
-        }
-    }
-}
-
-impl fmt::Display for Confirmer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sink(name) => write!(f, "sink {name}"),
-            Self::Witness(name) => write!(f, "witness {name}"),
-        }
-    }
 }

@@ -182,7 +182,8 @@ pub struct Override {
     /// The groups that may allow it.
     #[schemars(extend("minItems" = 1))]
     pub granters: BTreeSet<GroupId>,
-    /// The sinks and witnesses that must confirm each entry instead: all of them.
+    /// The sinks that must confirm each entry instead: all of them. No witness can: it cosigns only what an archive
+    /// holds.
     #[schemars(extend("minItems" = 1))]
     pub confirmed_by: BTreeSet<PlaceId>,
     /// The longest that it can be allowed for at a time. At most one day.

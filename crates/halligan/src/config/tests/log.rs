@@ -6,7 +6,7 @@ use halligan_core::id::PlaceId;
 use jiff::SignedDuration;
 
 use super::{read, refusal, with};
-use crate::config::log::{Archive, Confirmer, KeyPlace, Log, Sink};
+use crate::config::log::{Archive, KeyPlace, Log, Sink};
 
 /// A log in which nothing is wrong, and nothing to warn about.
 const LOG: &str = r#"
@@ -53,7 +53,7 @@ key = "witness.example.com/w1+46beb325+BCOCuH0+qTeHNNZzb+BpW1lMBICOE68DSpLUXLfX7
 
 [log.override]
 granters = ["leads"]
-confirmed_by = ["stream", "w1"]
+confirmed_by = ["stream", "siem"]
 
 [aws]
 "#;
@@ -121,7 +121,7 @@ fn what_is_said_is_taken() {
     assert_eq!((witness.url.as_str(), witness.key.name()), ("https://witness.example.com", "witness.example.com/w1"));
     let overriding = log.overriding.unwrap();
     assert_eq!(overriding.longest, SignedDuration::from_hours(24));
-    assert_eq!(overriding.confirmed_by, [Confirmer::Sink(name("stream")), Confirmer::Witness(name("w1"))].into());
+    assert_eq!(overriding.confirmed_by, [name("siem"), name("stream")].into());
     assert_eq!(warned(&[]), "");
 }
 
@@ -146,9 +146,9 @@ fn bounds_are_kept() {
     log.heartbeat: `59s` is out of bounds: expected 1m to 24h
     ");
     insta::assert_snapshot!(said("[log]\n", "[log]\nheartbeat = \"25h\"\n"), @"log.heartbeat: `25h` is out of bounds: expected 1m to 24h");
-    insta::assert_snapshot!(said("confirmed_by = [\"stream\", \"w1\"]", "confirmed_by = []\nlongest = \"25h\""), @"
+    insta::assert_snapshot!(said("confirmed_by = [\"stream\", \"siem\"]", "confirmed_by = []\nlongest = \"25h\""), @"
     log.override.longest: `25h` is too long: expected at most 24h
-    log.override.confirmed_by: is empty, and nothing happens unlogged: expected at least one sink or witness
+    log.override.confirmed_by: is empty, and nothing happens unlogged: expected at least one sink
     ");
 }
 
@@ -261,15 +261,12 @@ fn witnesses_are_apart() {
 
 #[test]
 fn a_name_is_one_place_s() {
-    insta::assert_snapshot!(said("[log.sinks.siem]", "[log.sinks.one]"), @"log.sinks.one: is the name of an archive too: expected a name of its own");
-    insta::assert_snapshot!(said("[log.witnesses.w1]", "[log.witnesses.two]"), @"
-    log.witnesses.two: is the name of an archive too: expected a name of its own
-    log.override.confirmed_by: `w1` is no sink or witness: expected one of those: `siem`, `stream`, `two`
+    insta::assert_snapshot!(said("[log.sinks.siem]", "[log.sinks.one]"), @"
+    log.sinks.one: is the name of an archive too: expected a name of its own
+    log.override.confirmed_by: `siem` is no sink: expected a sink: `one`, `stream`
     ");
-    insta::assert_snapshot!(said("[log.witnesses.w1]", "[log.witnesses.stream]"), @"
-    log.witnesses.stream: is the name of a sink too: expected a name of its own
-    log.override.confirmed_by: `w1` is no sink or witness: expected one of those: `siem`, `stream`
-    ");
+    insta::assert_snapshot!(said("[log.witnesses.w1]", "[log.witnesses.two]"), @"log.witnesses.two: is the name of an archive too: expected a name of its own");
+    insta::assert_snapshot!(said("[log.witnesses.w1]", "[log.witnesses.stream]"), @"log.witnesses.stream: is the name of a sink too: expected a name of its own");
     insta::assert_snapshot!(said("[log.sinks.siem]", "[log.sinks.Siem]"), @"
     TOML parse error at line 38, column 12
      |
@@ -284,7 +281,8 @@ fn somebody_reads_and_somebody_overrides() {
     insta::assert_snapshot!(said("readers = [\"leads\"]", "readers = [\"auditors\"]"), @"log.readers: nobody is in `auditors`: expected a group of `people`: `leads`, `oncall`");
     insta::assert_snapshot!(said("granters = [\"leads\"]", "granters = []"), @"log.override.granters: is empty, so nobody could: expected a group, or no `[log.override]`");
     insta::assert_snapshot!(said("granters = [\"leads\"]", "granters = [\"auditors\"]"), @"log.override.granters: nobody is in `auditors`: expected a group of `people`: `leads`, `oncall`");
-    insta::assert_snapshot!(said("[\"stream\", \"w1\"]", "[\"stream\", \"one\"]"), @"log.override.confirmed_by: `one` is no sink or witness: expected one of those: `siem`, `stream`, `w1`");
+    insta::assert_snapshot!(said("[\"stream\", \"siem\"]", "[\"stream\", \"one\"]"), @"log.override.confirmed_by: `one` is no sink: expected a sink: `siem`, `stream`");
+    insta::assert_snapshot!(said("[\"stream\", \"siem\"]", "[\"stream\", \"w1\"]"), @"log.override.confirmed_by: `w1` is a witness, which cosigns only what an archive holds and so could never confirm: expected a sink: `siem`, `stream`");
     insta::assert_snapshot!(said("granters = [\"leads\"]\n", ""), @"
     TOML parse error at line 46, column 1
      |
@@ -304,8 +302,8 @@ fn what_protects_less_than_it_seems_is_warned_about() {
     insta::assert_snapshot!(warned(&[(two, ""), confirmations]), @"log.archives: there is one alone, and while it can't be reached no credentials leave: expected a second one in another Region");
     let witness = LOG.split_once("[log.witnesses.w1]").unwrap().1.split_once("[log.override]").unwrap().0;
     let witness = format!("[log.witnesses.w1]{witness}");
-    insta::assert_snapshot!(warned(&[(witness.as_str(), ""), ("cosignatures = 1", ""), (", \"w1\"", "")]), @"log.witnesses: there is none, so whoever holds the log's key could show different logs to different readers: expected one, such as `halligan witness` in the logging account");
-    insta::assert_snapshot!(warned(&[("[\"stream\", \"w1\"]", "[\"siem\"]")]), @"log.override.confirmed_by: are files of this machine alone, which protect from nobody who can write there: expected a sink elsewhere, or a witness");
+    insta::assert_snapshot!(warned(&[(witness.as_str(), ""), ("cosignatures = 1", "")]), @"log.witnesses: there is none, so whoever holds the log's key could show different logs to different readers: expected one, such as `halligan witness` in the logging account");
+    insta::assert_snapshot!(warned(&[("[\"stream\", \"siem\"]", "[\"siem\"]")]), @"log.override.confirmed_by: are files of this machine alone, which protect from nobody who can write there: expected a sink elsewhere");
     let shared = with(&[("[aws]", "[store]\nurl_from = { env = \"STORE_URL\" }\n[aws]")]);
     let warnings: Vec<String> = read(&shared).unwrap().warnings.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(warnings.join("\n"), @r#"

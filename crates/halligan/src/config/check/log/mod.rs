@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 
 use super::roles::People;
 use super::{Findings, quoted, somebody_is_in};
-use crate::config::log::{Archive, Confirmer, Log, Override, Sink};
+use crate::config::log::{Archive, Log, Override, Sink};
 use crate::config::model;
 
 const WAIT_MAX: SignedDuration = SignedDuration::from_mins(1);
@@ -138,30 +138,24 @@ fn override_of(
     }
     let field = "log.override.confirmed_by";
     if confirmed_by.is_empty() {
-        let expected = "expected at least one sink or witness";
-        found.refuse(field, format!("is empty, and nothing happens unlogged: {expected}"));
+        found.refuse(field, "is empty, and nothing happens unlogged: expected at least one sink");
     }
-    let mut confirmers = BTreeSet::new();
-    for name in confirmed_by {
-        if sinks.contains_key(&name) {
-            confirmers.insert(Confirmer::Sink(name));
-        } else if witnesses.contains(&name) {
-            confirmers.insert(Confirmer::Witness(name));
+    for name in confirmed_by.iter().filter(|name| !sinks.contains_key(*name)) {
+        let is = if witnesses.contains(name) {
+            "a witness, which cosigns only what an archive holds and so could never confirm"
         } else {
-            let names: BTreeSet<&PlaceId> = sinks.keys().chain(witnesses).collect();
-            let expected = if names.is_empty() { "there is none".to_owned() } else { quoted(names) };
-            found.refuse(field, format!("`{name}` is no sink or witness: expected one of those: {expected}"));
-        }
+            "no sink"
+        };
+        let expected = if sinks.is_empty() { "there is none".to_owned() } else { quoted(sinks.keys()) };
+        found.refuse(field, format!("`{name}` is {is}: expected a sink: {expected}"));
     }
-    let here = |confirmer: &Confirmer| match confirmer {
-        Confirmer::Sink(name) => matches!(sinks.get(name), Some(Sink::Ocsf { .. })),
-        Confirmer::Witness(_) => false,
-    };
-    if !confirmers.is_empty() && confirmers.iter().all(here) {
-        let problem = "are files of this machine alone, which protect from nobody who can write there: expected a sink elsewhere, or a witness";
+    let here = |name: &PlaceId| matches!(sinks.get(name), Some(Sink::Ocsf { .. }));
+    if !confirmed_by.is_empty() && confirmed_by.iter().all(here) {
+        let problem =
+            "are files of this machine alone, which protect from nobody who can write there: expected a sink elsewhere";
         found.warn(field, problem);
     }
-    Override { granters, confirmed_by: confirmers, longest: longest.get() }
+    Override { granters, confirmed_by, longest: longest.get() }
 }
 
 /// What works, and protects less than people think.
