@@ -63,6 +63,10 @@ fn a_good_assertion_says_what_the_authenticator_says() {
         case.passkey.counter = u32::MAX;
         let synced = Asserted { counter: u32::MAX, backup_eligible: true, backed_up: true };
         assert_eq!(case.verify(), Ok(synced), "{algorithm}");
+        case.passkey.synced = false;
+        case.authenticator_data = Some(case.passkey.authenticator_data(0x08));
+        let single = Asserted { backed_up: false, ..synced };
+        assert_eq!(case.verify(), Ok(single), "{algorithm}");
     }
 }
 

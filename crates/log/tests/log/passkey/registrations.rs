@@ -223,6 +223,14 @@ fn what_is_passed_over() {
     assert_eq!(parts.verify(), None, "extensions");
 }
 
+#[test]
+fn a_key_that_may_be_copied_is_not_one_that_was() {
+    let mut parts = Parts::of(&soft(Algorithm::ES256));
+    flags(&mut parts, 0x10, 0x08);
+    let enrolled = Attempt::of(Verb::Enrol).registration(&parts.registration()).unwrap();
+    assert!(enrolled.backup_eligible && !enrolled.backed_up);
+}
+
 /// Cut anywhere it is refused, and never for what is checked last.
 #[test]
 fn a_cut_is_refused() {
