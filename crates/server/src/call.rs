@@ -8,12 +8,13 @@ use axum::extract::{FromRequest, FromRequestParts, MatchedPath, OriginalUri, Pat
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
-use halligan_core::actor::Human;
+use halligan_core::actor::{Channel, Party, Shown};
 use halligan_core::entry::Subject;
 use halligan_core::text::printable;
 use halligan_engine::caller::{Caller, IdempotencyUse};
-use halligan_engine::ports::IdempotencyKey;
-use halligan_engine::problem::ProblemKind;
+use halligan_engine::identity::Bearer;
+use halligan_engine::ports::{IdempotencyKey, SignInMethod};
+use halligan_engine::problem::{Problem, ProblemKind};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -29,6 +30,10 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_KEY_CHARACTERS_MAX: usize = 128;
 /// The longest text of a parser that is passed on, in characters.
 const DETAIL_CHARACTERS_MAX: usize = 400;
+
+/// Whose token it is: what the guard leaves with a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Known(pub Bearer);
 
 /// A body that a call can have.
 pub(crate) trait Body: DeserializeOwned + Send {
@@ -137,13 +142,16 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
     }
 }
 
-/// The person that the guard has found, and from where the call comes.
+/// The party that the guard has found, and from where the call comes.
 pub(crate) fn caller(parts: &Parts, app: &App) -> Result<Caller, ApiProblem> {
-    let human = parts.extensions.get::<Human>().cloned();
-    // INVARIANT: every route under `/v1` stands behind the guard.
-    let human = human.ok_or_else(|| ApiProblem::new(ProblemKind::Internal, "a route stands outside the guard"))?;
+    let known = parts.extensions.get::<Known>().map(|Known(bearer)| bearer.clone());
+    // INVARIANT: every route under `/v1` that needs a caller stands behind the guard.
+    let Bearer { party, fresh } =
+        known.ok_or_else(|| ApiProblem::new(ProblemKind::Internal, "a route stands outside the guard"))?;
     let address = parts.extensions.get::<Peer>().map(|Peer(peer)| app.address(peer.ip(), &parts.headers));
-    Ok(Caller { human, address, idempotency: None })
+    let shown = Shown { channel: Channel::Api, fresh };
+    let method = party.human().map(|_| SignInMethod::Provider);
+    Ok(Caller { party, shown, method, address, idempotency: None })
 }
 
 /// Records the refusal of something that never got as far as the engine.
@@ -207,8 +215,22 @@ fn idempotency(parts: &Parts, caller: &Caller, body: &[u8]) -> Result<Option<Ide
     };
     let path = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri).path();
     let route = format!("{} {path}", parts.method);
-    let key = IdempotencyKey { person: caller.human.person.clone(), route, key: text.to_owned() };
+    let key = idempotency_key(&caller.party, route, text)?;
     Ok(Some(IdempotencyUse { key, body_sha256: hex::encode(Sha256::digest(body)) }))
+}
+
+/// A key is of one person, or of one machine that acts for one person.
+fn idempotency_key(party: &Party, route: String, key: &str) -> Result<IdempotencyKey, ApiProblem> {
+    let route = match party {
+        Party::Human(_) => route,
+        Party::Machine(machine) => match &machine.on_behalf_of {
+            Some(person) => format!("{route} for {person}"),
+            None => route,
+        },
+    };
+    // Persons and machines share one set of names, of one form.
+    let person = party.as_str().parse().map_err(|error| Problem::invalid("Idempotency-Key", error))?;
+    Ok(IdempotencyKey { person, route, key: key.to_owned() })
 }
 
 fn parsed<B: Body>(parts: &Parts, bytes: &[u8]) -> Result<B, ApiProblem> {

@@ -9,16 +9,17 @@ use axum::response::{IntoResponse, Response};
 use halligan_engine::problem::ProblemKind;
 
 use crate::App;
-use crate::call::refused;
+use crate::call::{Known, refused};
 use crate::problem::ApiProblem;
 
 /// The longest path and query, in bytes: ids are 22 characters, incident ids 128.
 const PATH_BYTES_MAX: usize = 2_048;
 
-/// Lets known callers pass, as the [`halligan_core::actor::Human`] of the request.
+/// Lets known callers pass, as the [`Known`] of the request.
 pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) -> Response {
-    let human = match app.authenticator().authenticate(request.headers()) {
-        Ok(human) => human,
+    let found = app.authenticator().authenticate(app.broker().identity(), request.headers()).await;
+    let known = match found {
+        Ok(bearer) => Known(bearer),
         Err(error) => {
             let problem = error.problem();
             app.broker().count_refusal(problem.kind);
@@ -26,7 +27,7 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
         }
     };
     let (mut parts, body) = request.into_parts();
-    parts.extensions.insert(human);
+    parts.extensions.insert(known);
     let bytes = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if bytes > PATH_BYTES_MAX {
         let detail = format!("the path and query are {bytes} bytes: expected at most {PATH_BYTES_MAX}");

@@ -27,6 +27,7 @@ use halligan_engine::ports::{Clock, Entropy};
 use ipnet::IpNet;
 
 use crate::auth::Authenticator;
+use crate::views::SignInView;
 
 pub use call::BODY_BYTES_MAX;
 pub use routes::router;
@@ -35,13 +36,22 @@ pub use routes::router;
 #[derive(Clone)]
 pub struct App(Arc<Parts>);
 
-struct Parts {
-    broker: Arc<Broker>,
-    authenticator: Authenticator,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-    trusted_proxies: Vec<IpNet>,
-    metrics: Option<Metrics>,
+/// What the API is made of.
+pub struct Parts {
+    /// What decides.
+    pub broker: Arc<Broker>,
+    /// What tells callers of `/v1` apart.
+    pub authenticator: Authenticator,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub entropy: Arc<dyn Entropy>,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The metrics, where there are any.
+    pub metrics: Option<Metrics>,
+    /// The providers that command lines sign in with.
+    pub sign_in: Vec<SignInView>,
 }
 
 /// The metrics, and who may read them beside this machine.
@@ -53,17 +63,10 @@ pub struct Metrics {
 }
 
 impl App {
-    /// The API of this broker, for the people whom `authenticator` knows.
+    /// The API over these parts.
     #[must_use]
-    pub fn new(
-        broker: Arc<Broker>,
-        authenticator: Authenticator,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-        trusted_proxies: Vec<IpNet>,
-        metrics: Option<Metrics>,
-    ) -> Self {
-        Self(Arc::new(Parts { broker, authenticator, clock, entropy, trusted_proxies, metrics }))
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 
     pub(crate) fn metrics(&self) -> Option<&Metrics> {
@@ -76,6 +79,10 @@ impl App {
 
     pub(crate) fn authenticator(&self) -> &Authenticator {
         &self.0.authenticator
+    }
+
+    pub(crate) fn sign_in(&self) -> &[SignInView] {
+        &self.0.sign_in
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

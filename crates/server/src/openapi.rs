@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::App;
-use crate::routes::{operations, v1};
+use crate::routes::{open, operations, v1};
 use crate::views::ProblemView;
 
 /// Makes a call that may be sent again.
@@ -55,7 +55,7 @@ refusals! {
     ReadRefusals {
         Malformed = 400, "A field, parameter or header is malformed, missing or unknown";
         Unauthenticated = 401, "No usable bearer token";
-        Forbidden = 403, "The login belongs to no person";
+        Forbidden = 403, "The login belongs to nobody here, or the policy does not permit it";
         NotFound = 404, "There is no such thing, or not for this caller's eyes";
         Internal = 500, "Something is broken here";
         Unavailable = 503, "The store does not answer, or the request took too long";
@@ -118,7 +118,9 @@ impl Modify for Bearer {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("JWT")
-            .description(Some("A token of a configured issuer of people, with `iss`, `sub`, `aud`, `iat` and `exp`"))
+            .description(Some(
+                "A token of a configured issuer, with `iss`, `aud`, `iat`, `exp` and the claims that name its subject",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
@@ -149,7 +151,7 @@ struct Frame;
 #[must_use]
 pub fn document() -> OpenApi {
     let router: OpenApiRouter<App> = OpenApiRouter::with_openapi(Frame::openapi());
-    let mut document = router.nest("/v1", v1()).merge(operations()).into_openapi();
+    let mut document = router.nest("/v1", v1()).nest("/v1", open()).merge(operations()).into_openapi();
     // OpenAPI has no word for the rest of a path.
     let paths = std::mem::take(&mut document.paths.paths);
     document.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();

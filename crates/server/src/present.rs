@@ -1,17 +1,22 @@
 //! What the engine says, as the API shows it.
 
+use halligan_core::actor::Party;
 use halligan_core::catalogue::Target;
 use halligan_core::grant::{
-    Containment, Ended, Ending, Extension, Grant, NeverActive, Phase, RevokeCause, Standing, State,
+    Acknowledged, Containment, Ended, Ending, Extension, Grant, NeverActive, Pending, Phase, RevokeCause, Standing,
+    State,
 };
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 use halligan_engine::caller::{ConsoleSignIn, GrantRecord, Minted, RoleOffer};
+use halligan_engine::identity::PasskeyAnswer;
 use halligan_engine::ports::QueuedEntry;
+use halligan_log::passkey::Assertion;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::views::{
-    ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView, GrantState, GrantView,
-    GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, RoleView, TargetView, TimelineEntry,
+    AcknowledgementView, ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView, GrantState,
+    GrantView, GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, PartyKind, RoleView, SignatureBody,
+    TargetView, TimelineEntry,
 };
 
 /// Who ended a grant and why, as far as there is a who and a why.
@@ -19,6 +24,13 @@ struct End {
     at: Timestamp,
     by: Option<String>,
     because: Option<String>,
+}
+
+impl From<SignatureBody> for PasskeyAnswer {
+    fn from(body: SignatureBody) -> Self {
+        let SignatureBody { nonce, credential, authenticator_data, client_data, signature } = body;
+        Self { nonce, assertion: Assertion { credential, authenticator_data, client_data, signature } }
+    }
 }
 
 impl From<&Target> for TargetView {
@@ -72,7 +84,9 @@ impl From<&Grant> for GrantView {
             role_arn: request.resolved.role_arn.to_string(),
             scope: request.resolved.scope.to_string(),
             incident: IncidentRefView::from(&request.incident),
-            requester: request.requester.person.to_string(),
+            requester: request.requester.as_str().to_owned(),
+            requester_kind: kind(&request.requester),
+            on_behalf_of: on_behalf_of(&request.requester),
             reason: request.reason.to_string(),
             duration_seconds: request.duration.as_secs(),
             emergency: request.emergency,
@@ -82,6 +96,8 @@ impl From<&Grant> for GrantView {
             activated_at: activation.map(|activation| activation.activated_at),
             ends_at: activation.map(|activation| activation.ends_at),
             ack_due,
+            acknowledgements: acknowledgements(grant),
+            acknowledgements_needed: needed(grant),
             acknowledged_by: acknowledged.map(|acknowledged| acknowledged.by.person.to_string()),
             acknowledged_at: acknowledged.map(|acknowledged| acknowledged.at),
             extension,
@@ -94,6 +110,47 @@ impl From<&Grant> for GrantView {
     }
 }
 
+/// Whether somebody is a person or a machine.
+pub(crate) const fn kind(party: &Party) -> PartyKind {
+    match party {
+        Party::Human(_) => PartyKind::Person,
+        Party::Machine(_) => PartyKind::Machine,
+    }
+}
+
+/// The person for whom a machine acts.
+pub(crate) fn on_behalf_of(party: &Party) -> Option<String> {
+    match party {
+        Party::Human(_) => None,
+        Party::Machine(machine) => machine.on_behalf_of.as_ref().map(ToString::to_string),
+    }
+}
+
+/// Every yes, the first one first.
+fn acknowledgements(grant: &Grant) -> Vec<AcknowledgementView> {
+    let mut all: Vec<_> = grant.acknowledged().map(AcknowledgementView::from).collect();
+    all.reverse();
+    all
+}
+
+/// How many people must still say yes.
+fn needed(grant: &Grant) -> u8 {
+    match &grant.state {
+        State::Pending(Pending { first, .. }) => match (&grant.request.requester, first) {
+            (Party::Machine(_), None) => 2,
+            (Party::Machine(_), Some(_)) | (Party::Human(_), _) => 1,
+        },
+        State::Active(active) => u8::from(matches!(active.activation.standing, Standing::Unacknowledged { .. })),
+        State::Dropped(_) | State::Ended(_) => 0,
+    }
+}
+
+impl From<&Acknowledged> for AcknowledgementView {
+    fn from(acknowledged: &Acknowledged) -> Self {
+        Self { by: acknowledged.by.person.to_string(), at: acknowledged.at, signed: acknowledged.signed }
+    }
+}
+
 fn end(grant: &Grant) -> Option<End> {
     let ours = |text: &str| Some(text.to_owned());
     match &grant.state {
@@ -101,7 +158,7 @@ fn end(grant: &Grant) -> Option<End> {
         State::Dropped(dropped) => {
             let (by, because) = match &dropped.how {
                 NeverActive::Declined { by, reason } => (Some(by.to_string()), Some(reason.to_string())),
-                NeverActive::Withdrawn => (Some(grant.request.requester.person.to_string()), None),
+                NeverActive::Withdrawn => (Some(grant.request.requester.as_str().to_owned()), None),
                 NeverActive::Cancelled => (None, ours("its incident closed")),
                 NeverActive::Lapsed => (None, ours("nobody acknowledged it in time")),
             };
@@ -110,7 +167,7 @@ fn end(grant: &Grant) -> Option<End> {
         State::Ended(Ended { ending, at, .. }) => {
             let (by, because) = match ending {
                 Ending::Expired => (None, ours("its end came")),
-                Ending::Returned => (Some(grant.request.requester.person.to_string()), None),
+                Ending::Returned => (Some(grant.request.requester.as_str().to_owned()), None),
                 Ending::Revoked {
                     cause: RevokeCause::Person { by, reason } | RevokeCause::Declined { by, reason },
                 } => (Some(by.to_string()), Some(reason.to_string())),
@@ -175,7 +232,7 @@ impl From<&QueuedEntry> for TimelineEntry {
         let data = event.get_mut("data").map(serde_json::Value::take).unwrap_or_default();
         // Of the personal part the reason alone: addresses are for those who read the log.
         let reason = queued.sealed.personal.as_ref().and_then(|personal| personal.fields.0.get("reason").cloned());
-        let actor = entry.actor.human.as_ref().map(|human| human.person.to_string());
+        let actor = entry.actor.party.as_ref().map(|party| party.as_str().to_owned());
         Self { position: queued.position, time: entry.time, kind, actor, reason, data }
     }
 }

@@ -68,14 +68,16 @@ impl ApiProblem {
 
     fn view(&self, id: Option<&RequestId>) -> ProblemView {
         let Refusal { problem, status, field: narrower, challenge: _ } = &*self.0;
-        let Problem { kind, detail, field, unmet, retry_after_seconds } = problem;
+        let Problem { kind, detail, field, rules, unmet, obligations, retry_after_seconds } = problem;
         ProblemView {
             kind: format!("{}{}", ProblemView::TYPE_PREFIX, kind.slug()),
             title: kind.title().to_owned(),
             status: status.as_u16(),
             detail: detail.clone(),
             field: narrower.clone().or_else(|| field.map(str::to_owned)),
+            rules: rules.clone(),
             unmet: unmet.clone(),
+            obligations: obligations.iter().map(|obligation| obligation.as_str().to_owned()).collect(),
             retry_after_seconds: *retry_after_seconds,
             instance: id.map(|RequestId(id)| format!("urn:uuid:{id}")),
         }
@@ -146,6 +148,8 @@ pub const fn status(kind: ProblemKind) -> StatusCode {
         ProblemKind::Invalid | ProblemKind::IdempotencyNotSupported => StatusCode::BAD_REQUEST,
         ProblemKind::Unauthenticated => StatusCode::UNAUTHORIZED,
         ProblemKind::UnlinkedPrincipal
+        | ProblemKind::SignIn
+        | ProblemKind::PasskeyRefused
         | ProblemKind::NotPermitted
         | ProblemKind::SamePerson
         | ProblemKind::NotRequester
@@ -175,6 +179,7 @@ pub const fn status(kind: ProblemKind) -> StatusCode {
         | ProblemKind::IncidentUnknown
         | ProblemKind::LogNotDurable
         | ProblemKind::Starting
+        | ProblemKind::ProviderUnavailable
         | ProblemKind::ClockSkewed
         | ProblemKind::AwsUnavailable
         | ProblemKind::StoreUnavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -195,6 +200,13 @@ pub const fn remedy(kind: ProblemKind) -> &'static str {
         ProblemKind::Starting => "Ask again in a moment; if it goes on, no archive of the log can be reached",
         ProblemKind::UnlinkedPrincipal => {
             "Sign in with the login that is linked to you, or ask the operators to link this one"
+        }
+        ProblemKind::SignIn => "Sign in again from the beginning: what came back is good for nothing any more",
+        ProblemKind::ProviderUnavailable => {
+            "Ask again after `Retry-After`. Where the policy permits it, a passkey lets people in meanwhile"
+        }
+        ProblemKind::PasskeyRefused => {
+            "Ask for a new challenge and answer it with a passkey that counts; `detail` names the rule"
         }
         ProblemKind::NotFound => "Check the id. What you have no part in looks the same as what is not there",
         ProblemKind::MethodNotAllowed => "Use a method of the `Allow` header. Nothing is changed by GET or HEAD",
@@ -252,7 +264,9 @@ pub fn document() -> String {
          | `type`, `title`, `status` | which sort of problem; the `status` is also the answer's |\n\
          | `detail` | what was wrong, what was expected, what to do |\n\
          | `field` | the field (`incident.id`), parameter or header that was wrong, where there is one |\n\
-         | `unmet` | the rules that refused, each with what would satisfy it |\n\
+         | `rules` | the names of the policies that refused |\n\
+         | `unmet` | what would satisfy them |\n\
+         | `obligations` | what the caller can do at once so that they are satisfied: `stepUp`, prove who they are again with a second factor; `sign`, sign the acknowledgement with a passkey |\n\
          | `retry_after_seconds` | when the same call may go through; also in `Retry-After` |\n\
          | `instance` | `urn:uuid:` and the request's id, which is also in `X-Request-Id` and in the broker's trace |\n\n\
          A refused call changes nothing. It leaves a log entry, or, for callers who are not known, counts in one.\n\n\

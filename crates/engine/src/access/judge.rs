@@ -145,6 +145,14 @@ impl Judge {
         Ok(permitted)
     }
 
+    /// The groups that policies see somebody in now.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn groups(&self, party: &Party) -> Result<BTreeSet<GroupId>, Problem> {
+        self.groups_of(&self.access.now(), party, self.clock.now()).await
+    }
+
     async fn decide(
         &self,
         access: &Access,

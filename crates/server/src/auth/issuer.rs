@@ -13,14 +13,12 @@ use serde::{Deserialize, Serialize};
 pub struct Issuer {
     /// The `iss` of its tokens.
     pub issuer: String,
-    /// What the `aud` of its tokens must hold.
-    pub audience: String,
+    /// The `aud` of its tokens must hold one of these: ours, and the client ids whose ID tokens are taken.
+    pub audiences: Vec<String>,
     /// The keys that its tokens are signed with: their public halves.
     pub keys: Vec<TokenKey>,
     /// The algorithms that it signs with. A token can't choose another.
     pub algorithms: Vec<Algorithm>,
-    /// Whether its subjects are humans: only they can ask and acknowledge.
-    pub people: bool,
     /// The longest from a token's `iat` to its `exp`.
     pub max_lifetime: SignedDuration,
 }
@@ -175,22 +173,11 @@ pub enum IssuerError {
     /// Two issuers of one name.
     #[error("the issuer `{0}` is there twice")]
     Twice(String),
-    /// A person is linked to a login that nobody vouches for.
-    #[error(
-        "the login `{subject}` of `{issuer}` is linked to a person, and `{issuer}` is not configured as an issuer of people"
-    )]
-    LinkedElsewhere {
-        /// Which issuer.
-        issuer: String,
-        /// Which login.
-        subject: String,
-    },
 }
 
 /// An issuer, ready to check tokens.
 pub(super) struct Verifier {
-    pub(super) audience: String,
-    pub(super) people: bool,
+    pub(super) audiences: Vec<String>,
     pub(super) max_lifetime: SignedDuration,
     algorithms: Vec<Algorithm>,
     keys: Vec<(Option<String>, DecodingKey)>,
@@ -198,16 +185,19 @@ pub(super) struct Verifier {
 
 impl Verifier {
     pub(super) fn new(issuer: Issuer) -> Result<Self, IssuerError> {
-        let Issuer { issuer, audience, keys, algorithms, people, max_lifetime } = issuer;
-        for (field, text) in [("issuer", &issuer), ("audience", &audience)] {
-            if text.is_empty() {
-                return Err(IssuerError::Empty(field));
-            }
+        let Issuer { issuer, audiences, keys, algorithms, max_lifetime } = issuer;
+        if issuer.is_empty() {
+            return Err(IssuerError::Empty("issuer"));
+        }
+        if audiences.iter().any(String::is_empty) {
+            return Err(IssuerError::Empty("audience"));
         }
         if !max_lifetime.is_positive() {
             return Err(IssuerError::Lifetime { issuer, seconds: max_lifetime.as_secs() });
         }
-        for (what, none) in [("algorithms", algorithms.is_empty()), ("keys", keys.is_empty())] {
+        for (what, none) in
+            [("audience", audiences.is_empty()), ("algorithms", algorithms.is_empty()), ("keys", keys.is_empty())]
+        {
             if none {
                 return Err(IssuerError::Lacks { issuer, what });
             }
@@ -228,7 +218,7 @@ impl Verifier {
         if !algorithms.iter().all(key_for) || !decoded.iter().all(|(_, key)| algorithm_for(key)) {
             return Err(IssuerError::Mismatch { issuer });
         }
-        Ok(Self { audience, people, max_lifetime, algorithms, keys: decoded })
+        Ok(Self { audiences, max_lifetime, algorithms, keys: decoded })
     }
 
     /// The algorithm, if the issuer signs with it.

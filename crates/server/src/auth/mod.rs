@@ -1,10 +1,11 @@
-//! Who calls: a bearer token, checked, and the person that its login is linked to.
+//! Who calls: a bearer token, checked, and whose it is.
 //!
 //! `jsonwebtoken` verifies signatures. Its defaults are lax (a leeway of a
 //! minute, `nbf` and the issuer unchecked), so nothing is left to them: `token.rs`
 //! has the rules.
 
 mod bearer;
+mod claims;
 mod issuer;
 mod token;
 
@@ -15,9 +16,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use halligan_core::actor::{Human, Principal};
-use halligan_core::id::PersonId;
-use halligan_engine::ports::Clock;
+use halligan_engine::identity::{Bearer, Identity, Stranger};
+use halligan_engine::ports::{Claims, Clock};
 use halligan_engine::problem::{Problem, ProblemKind};
 
 pub use issuer::{Algorithm, Issuer, IssuerError, TokenKey};
@@ -28,7 +28,6 @@ use issuer::Verifier;
 /// Tells callers apart.
 pub struct Authenticator {
     issuers: BTreeMap<String, Verifier>,
-    links: BTreeMap<Principal, PersonId>,
     clock: Arc<dyn Clock>,
 }
 
@@ -41,17 +40,9 @@ pub enum AuthError {
     /// The token breaks a rule.
     #[error("{0}")]
     Token(#[from] TokenFault),
-    /// The token is good, and its issuer vouches for no humans.
-    #[error("`{0}` is not an issuer of people: sign in as a person")]
-    NotPeople(String),
-    /// The token is good, and its login is linked to no person.
-    #[error("the login `{subject}` of `{issuer}` belongs to no person here: ask the operators to link it")]
-    Unlinked {
-        /// Who vouches for it.
-        issuer: String,
-        /// Whom it names.
-        subject: String,
-    },
+    /// The token is good, and its login is nobody's.
+    #[error(transparent)]
+    Stranger(#[from] Stranger),
 }
 
 impl AuthError {
@@ -60,7 +51,7 @@ impl AuthError {
     pub fn problem(&self) -> Problem {
         let kind = match self {
             Self::Missing(_) | Self::Token(_) => ProblemKind::Unauthenticated,
-            Self::NotPeople(_) | Self::Unlinked { .. } => ProblemKind::UnlinkedPrincipal,
+            Self::Stranger(_) => ProblemKind::UnlinkedPrincipal,
         };
         let problem = Problem::new(kind, self.to_string());
         match kind {
@@ -77,7 +68,7 @@ impl AuthError {
             Self::Token(fault) => {
                 Some(format!("Bearer realm=\"halligan\", error=\"invalid_token\", error_description=\"{fault}\""))
             }
-            Self::NotPeople(_) | Self::Unlinked { .. } => None,
+            Self::Stranger(_) => None,
         }
     }
 }
@@ -86,13 +77,8 @@ impl Authenticator {
     /// Trusts these issuers and no others.
     ///
     /// # Errors
-    /// An issuer can't be used as it stands, or a link names a login that no
-    /// issuer of people vouches for.
-    pub fn new(
-        issuers: Vec<Issuer>,
-        links: BTreeMap<Principal, PersonId>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, IssuerError> {
+    /// An issuer can't be used as it stands.
+    pub fn new(issuers: Vec<Issuer>, clock: Arc<dyn Clock>) -> Result<Self, IssuerError> {
         let mut verifiers = BTreeMap::new();
         for issuer in issuers {
             let name = issuer.issuer.clone();
@@ -100,30 +86,21 @@ impl Authenticator {
                 return Err(IssuerError::Twice(name));
             }
         }
-        for principal in links.keys() {
-            if !verifiers.get(&principal.issuer).is_some_and(|verifier| verifier.people) {
-                return Err(IssuerError::LinkedElsewhere {
-                    issuer: principal.issuer.clone(),
-                    subject: principal.subject.clone(),
-                });
-            }
-        }
-        Ok(Self { issuers: verifiers, links, clock })
+        Ok(Self { issuers: verifiers, clock })
     }
 
-    /// The human behind the `Authorization` header of a call.
+    /// Whose the token in the `Authorization` header of a call is.
     ///
     /// # Errors
-    /// Which rule its token breaks.
-    pub fn authenticate(&self, headers: &HeaderMap) -> Result<Human, AuthError> {
+    /// Which rule it breaks, or that it is nobody's.
+    pub async fn authenticate(&self, identity: &Identity, headers: &HeaderMap) -> Result<Bearer, AuthError> {
+        let (issuer, claims) = self.verified(headers)?;
+        Ok(identity.bearer(&issuer, &claims).await?)
+    }
+
+    /// The issuer and the claims of that token.
+    fn verified(&self, headers: &HeaderMap) -> Result<(String, Claims), AuthError> {
         let text = bearer::token(headers)?;
-        let principal = token::verified(text, &self.issuers, self.clock.now())?;
-        if !self.issuers.get(&principal.issuer).is_some_and(|verifier| verifier.people) {
-            return Err(AuthError::NotPeople(principal.issuer));
-        }
-        match self.links.get(&principal) {
-            Some(person) => Ok(Human { person: person.clone(), principal }),
-            None => Err(AuthError::Unlinked { issuer: principal.issuer, subject: principal.subject }),
-        }
+        Ok(token::verified(text, &self.issuers, self.clock.now())?)
     }
 }

@@ -8,20 +8,18 @@
 
 use std::collections::BTreeMap;
 
-use halligan_core::actor::Principal;
+use halligan_engine::ports::Claims;
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Header, TokenData, Validation, decode, decode_header};
 use serde::Deserialize;
 
+use super::claims::Once;
 use super::issuer::{Algorithm, Verifier};
 
 /// How far an issuer's clock may be from ours.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
-
-/// The longest subject, in characters: more than any real issuer's.
-const SUBJECT_CHARACTERS_MAX: usize = 255;
 
 /// Which rule a token breaks. The texts are constant: they name the rule and
 /// nothing of the token.
@@ -29,7 +27,7 @@ const SUBJECT_CHARACTERS_MAX: usize = 255;
 pub enum TokenFault {
     /// Not three parts of base64url, or not JSON of the right shape in them.
     #[error(
-        "the bearer token is not a signed JWT with the claims iss, sub, aud, iat and exp, each once and of its own type"
+        "the bearer token is not a signed JWT with the claims iss, aud, iat and exp, each once and of its own type"
     )]
     Malformed,
     /// A header that we don't follow.
@@ -52,9 +50,6 @@ pub enum TokenFault {
     /// From `iat` to `exp` it is longer than its issuer may make it.
     #[error("the bearer token lives longer than its issuer is allowed: get a shorter one")]
     TooLong,
-    /// An empty, overlong or unprintable subject.
-    #[error("the bearer token's subject is not 1 to 255 printable characters")]
-    Subject,
 }
 
 /// `iss`, before anything is verified: it only chooses who is to verify.
@@ -63,22 +58,12 @@ struct Claimed {
     iss: String,
 }
 
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    /// Whole seconds: a text or a fraction is refused, not rounded.
-    iat: i64,
-    exp: i64,
-    #[serde(default)]
-    nbf: Option<i64>,
-}
-
-/// The login that a token vouches for.
+/// The issuer and the claims of a token that breaks no rule.
 pub(super) fn verified(
     text: &str,
     issuers: &BTreeMap<String, Verifier>,
     now: Timestamp,
-) -> Result<Principal, TokenFault> {
+) -> Result<(String, Claims), TokenFault> {
     // `none` and every name that the library doesn't know fail to parse here.
     let header = decode_header(text).map_err(|_| TokenFault::Malformed)?;
     plain(&header)?;
@@ -87,11 +72,7 @@ pub(super) fn verified(
     let algorithm = verifier.algorithm(header.alg).ok_or(TokenFault::Signature)?;
     let claims = signed(text, &iss, &header, verifier, algorithm)?;
     in_time(&claims, verifier.max_lifetime, now)?;
-    let shown = halligan_core::text::printable(&claims.sub, SUBJECT_CHARACTERS_MAX);
-    if claims.sub.is_empty() || shown != claims.sub {
-        return Err(TokenFault::Subject);
-    }
-    Ok(Principal { issuer: iss, subject: claims.sub })
+    Ok((iss, claims.0))
 }
 
 /// Keys come from the configuration alone; extensions that must be understood
@@ -117,20 +98,21 @@ fn signed(
     header: &Header,
     verifier: &Verifier,
     algorithm: Algorithm,
-) -> Result<Claims, TokenFault> {
+) -> Result<Once, TokenFault> {
     let mut validation = Validation::new(algorithm.library());
-    validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
+    validation.set_required_spec_claims(&["iss", "aud", "exp"]);
     validation.set_issuer(&[iss]);
-    validation.set_audience(&[&verifier.audience]);
+    validation.set_audience(&verifier.audiences);
     // Replaced by `in_time`, which takes the time as an argument.
     validation.validate_exp = false;
     validation.validate_nbf = false;
     validation.leeway = 0;
-    let check = |key: &DecodingKey| decode::<Claims>(text, key, &validation);
+    let check = |key: &DecodingKey| decode::<Once>(text, key, &validation);
     let mut fault = TokenFault::Signature;
     for key in verifier.keys(header.kid.as_deref(), algorithm) {
         match check(key) {
-            Ok(TokenData { claims, .. }) => return Ok(claims),
+            Ok(TokenData { claims, .. }) if claims.is_for(&verifier.audiences)? => return Ok(claims),
+            Ok(_) => return Err(TokenFault::Audience),
             Err(error) => match error.kind() {
                 ErrorKind::InvalidAudience => fault = TokenFault::Audience,
                 ErrorKind::Json(_) | ErrorKind::MissingRequiredClaim(_) => fault = TokenFault::Malformed,
@@ -142,10 +124,11 @@ fn signed(
     Err(fault)
 }
 
-fn in_time(claims: &Claims, max_lifetime: SignedDuration, now: Timestamp) -> Result<(), TokenFault> {
+fn in_time(claims: &Once, max_lifetime: SignedDuration, now: Timestamp) -> Result<(), TokenFault> {
     let instant = |second: i64| Timestamp::from_second(second).map_err(|_| TokenFault::Malformed);
-    let (issued, expires) = (instant(claims.iat)?, instant(claims.exp)?);
-    let begins = claims.nbf.map(instant).transpose()?;
+    let needed = |claim: &str| claims.second(claim)?.ok_or(TokenFault::Malformed);
+    let (issued, expires) = (instant(needed("iat")?)?, instant(needed("exp")?)?);
+    let begins = claims.second("nbf")?.map(instant).transpose()?;
     // Differences, not sums: a time at the end of the calendar can't overflow.
     if now.duration_since(expires) >= LEEWAY {
         return Err(TokenFault::Expired);

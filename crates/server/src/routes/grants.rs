@@ -7,6 +7,7 @@ use axum::http::header::LOCATION;
 use axum::response::IntoResponse;
 use halligan_core::grant::Grant;
 use halligan_engine::caller::{ListAsk, RequestAsk};
+use halligan_engine::identity::PasskeyAnswer;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -124,14 +125,15 @@ pub(super) async fn read(
 /// Acknowledge a request or an extension
 ///
 /// By a person other than the requester, and bound to what they saw: `request_hash` is the
-/// grant's, or the `hash` of its pending extension.
+/// grant's, or the `hash` of its pending extension. A machine's request needs two people: after the
+/// first it still waits, with `acknowledgements_needed` 1.
 #[utoipa::path(
     post,
     path = "/grants/{id}/acknowledge",
     tag = "grants",
     params(("id" = String, Path, description = "The grant"), crate::openapi::IdempotencyKeyParam),
     request_body = AcknowledgeBody,
-    responses((status = 200, description = "The grant, active", body = GrantView), CommandRefusals)
+    responses((status = 200, description = "The grant: active, or waiting for one more person", body = GrantView), CommandRefusals)
 )]
 pub(super) async fn acknowledge(
     State(app): State<App>,
@@ -139,7 +141,10 @@ pub(super) async fn acknowledge(
     call: Call<AcknowledgeBody>,
 ) -> Answer {
     let Call { caller, body } = call;
-    answered(finished(async move { app.broker().acknowledge(&caller, &id, &body.request_hash).await }).await?)
+    let AcknowledgeBody { request_hash, signature } = body;
+    let signature = signature.map(PasskeyAnswer::from);
+    let acknowledged = async move { app.broker().acknowledge(&caller, &id, &request_hash, signature.as_ref()).await };
+    answered(finished(acknowledged).await?)
 }
 
 /// Decline a request, an emergency start or an extension

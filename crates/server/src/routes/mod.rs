@@ -67,6 +67,11 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
         .routes(routes!(log::end_override))
 }
 
+/// The routes under `/v1` that strangers may call.
+pub(crate) fn open() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(me::sign_in))
+}
+
 /// The routes beside it, open to all.
 pub(crate) fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -82,9 +87,11 @@ pub fn router(app: App) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn_with_state(app.clone(), known));
+    let (open, _) = OpenApiRouter::new().nest("/v1", open()).split_for_parts();
     let (operations, _) = operations().split_for_parts();
     let routes = Router::new()
         .nest("/v1", guarded)
+        .merge(open)
         .merge(operations)
         .merge(openapi::pages())
         .fallback(async || StatusCode::NOT_FOUND);

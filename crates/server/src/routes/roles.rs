@@ -6,6 +6,7 @@ use axum::extract::State;
 use crate::App;
 use crate::call::Reading;
 use crate::openapi::ReadRefusals;
+use crate::problem::ApiProblem;
 use crate::views::{RoleList, RoleView};
 
 /// List roles
@@ -17,6 +18,7 @@ use crate::views::{RoleList, RoleView};
     tag = "catalogue",
     responses((status = 200, description = "The roles", body = RoleList), ReadRefusals)
 )]
-pub(super) async fn roles(State(app): State<App>, Reading(caller): Reading) -> Json<RoleList> {
-    Json(RoleList { roles: app.broker().roles(&caller).iter().map(RoleView::from).collect() })
+pub(super) async fn roles(State(app): State<App>, Reading(caller): Reading) -> Result<Json<RoleList>, ApiProblem> {
+    let roles = app.broker().roles(&caller).await?;
+    Ok(Json(RoleList { roles: roles.iter().map(RoleView::from).collect() }))
 }

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::tests::{TestApp, groups};
+use crate::tests::{TestApp, access};
 
 /// A server on a free port, stopped by [`Running::stop`].
 struct Running {
@@ -71,7 +71,7 @@ async fn plain_http_off_loopback_takes_a_proxy_in_front() {
     let anywhere = || Settings { listen: "0.0.0.0:0".parse().unwrap(), tls: None };
     let refused = Server::bind(anywhere(), TestApp::new().app).await.err().unwrap();
     assert!(matches!(refused, ServeError::PlainOffLoopback(_)), "{refused}");
-    let proxied = TestApp::with(groups(), vec!["10.0.0.0/8".parse().unwrap()]);
+    let proxied = TestApp::with(access(), vec!["10.0.0.0/8".parse().unwrap()]);
     assert!(Server::bind(anywhere(), proxied.app).await.is_ok());
 }
 
@@ -210,7 +210,7 @@ async fn what_is_in_flight_is_answered_before_the_end() {
 #[tokio::test]
 async fn the_address_behind_a_trusted_proxy_is_recorded() {
     for (proxies, expected) in [(vec!["127.0.0.0/8".parse().unwrap()], "198.51.100.7"), (vec![], "127.0.0.1")] {
-        let app = TestApp::with(groups(), proxies);
+        let app = TestApp::with(access(), proxies);
         let running = Running::start(&app, None).await;
         let request = format!(
             "GET /v1/nothing HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n\

@@ -182,8 +182,9 @@ async fn what_can_be_asked_for() {
     assert_eq!((role["duration_seconds_max"].clone(), role["emergency"].clone()), (json!(3_600), json!(true)));
     assert!(role["may"].as_array().unwrap().contains(&json!("request")), "{role}");
     let me = app.get("alice-at-home", "/v1/me").await.json();
-    let expected = json!({"person": "alice", "issuer": "https://id.example.com", "subject": "alice-at-home",
-        "deployment": "example", "incident_providers": ["file"]});
+    let expected = json!({"kind": "person", "name": "alice", "issuer": "https://id.example.com",
+        "subject": "alice-at-home", "groups": ["on-call"], "channel": "api", "deployment": "example",
+        "incident_providers": ["file"]});
     assert_eq!(me, expected);
 }
 

@@ -189,7 +189,7 @@ async fn each_call_knows_its_fields() {
     for (call, action, body, field) in [
         ("acknowledge", "acknowledge", json!({}), "request_hash"),
         ("acknowledge", "acknowledge", json!({"request_hash": "00", "state": "active"}), "state"),
-        ("acknowledge", "acknowledge", json!({"request_hash": "zz"}), "request_hash"),
+        ("acknowledge", "acknowledge", json!({"request_hash": "00", "signature": {}}), "signature.nonce"),
         ("decline", "decline", json!({}), "reason"),
         ("extend", "extend", json!({"duration_seconds": 60}), "reason"),
         (
@@ -209,6 +209,8 @@ async fn each_call_knows_its_fields() {
         assert_eq!(answer.is_problem(400, "invalid-request").as_deref(), Some(field), "{call}: {}", answer.text);
         assert_eq!(app.refusals().pop().unwrap().1, action);
     }
+    let hash = app.post("bob", &format!("/v1/grants/{id}/acknowledge"), json!({"request_hash": "zz"})).await;
+    assert_eq!(hash.is_problem(400, "invalid-request").as_deref(), Some("request_hash"));
     for duration in [0, -1, i64::MAX] {
         let answer = app
             .post("alice", &format!("/v1/grants/{id}/extend"), json!({"duration_seconds": duration, "reason": "x"}))

@@ -18,14 +18,16 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use halligan_core::actor::Principal;
 use halligan_core::event::Event;
-use halligan_core::id::{GroupId, PersonId, ProviderId};
+use halligan_core::id::{GroupId, ProviderId};
 use halligan_core::incident::{IncidentRef, IncidentStatus};
-use halligan_engine::authority::GroupAuthority;
+use halligan_engine::access::{Access, Directory, IssuerKind, IssuerRules, MachineRule, Member, MfaSigns};
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::fakes::fixtures;
-use halligan_engine::fakes::world::FakeWorld;
-use halligan_engine::ports::{Authority, Clock as _, Incidents};
+use halligan_engine::fakes::world::{FakeWorld, identity_settings};
+use halligan_engine::identity::IdentityPorts;
+use halligan_engine::ports::{Clock as _, Incidents};
 use jiff::SignedDuration;
 use jsonwebtoken::{EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ED25519};
@@ -34,11 +36,14 @@ use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 
 use crate::auth::{Algorithm, Authenticator, Issuer, TokenKey};
-use crate::{App, router};
+use crate::views::SignInView;
+use crate::{App, Parts, router};
 
-const ISSUER: &str = "https://id.example.com";
+const ISSUER: &str = fixtures::ISSUER;
+/// Its tokens are pipelines': the machine `deploy`, at the instance of whoever `actor_id` names.
+pub(crate) const PIPELINES: &str = "https://ci.example.com";
 
-/// The API over a broker. alice and bob may ask, bob and carol acknowledge, carol revokes.
+/// The API over a broker. alice, bob and the machine `deploy` may ask, bob and carol acknowledge, carol revokes.
 pub(crate) struct TestApp {
     pub world: FakeWorld,
     pub broker: Arc<Broker>,
@@ -69,6 +74,7 @@ impl Gate {
 #[async_trait]
 impl Incidents for Gate {
     async fn check(&self, incident: &IncidentRef) -> IncidentStatus {
+        assert!(incident.id.as_str() != BREAKS, "a secret that broke it");
         self.arrived.notify_one();
         drop(self.open.acquire().await);
         self.inner.check(incident).await
@@ -78,6 +84,9 @@ impl Incidents for Gate {
         self.inner.providers()
     }
 }
+
+/// The incident that breaks the tool's adapter.
+pub(crate) const BREAKS: &str = "INC-666";
 
 /// An answer, its body read.
 #[derive(Debug)]
@@ -162,16 +171,12 @@ impl Call<'_> {
 
 impl TestApp {
     pub fn new() -> Self {
-        Self::with_authority(groups())
-    }
-
-    pub fn with_authority(authority: Arc<dyn Authority>) -> Self {
-        Self::with(authority, Vec::new())
+        Self::with(access(), Vec::new())
     }
 
     /// Behind these proxies.
-    pub fn with(authority: Arc<dyn Authority>, trusted_proxies: Vec<ipnet::IpNet>) -> Self {
-        let world = FakeWorld::new(authority);
+    pub fn with(access: Access, trusted_proxies: Vec<ipnet::IpNet>) -> Self {
+        let world = FakeWorld::new(access);
         let gate = Arc::new(Gate {
             inner: world.incidents.clone(),
             arrived: Notify::new(),
@@ -184,7 +189,8 @@ impl TestApp {
             grants: world.store.clone(),
             idempotency: world.store.clone(),
             publish: world.publish_ports(),
-            authority: world.authority.clone(),
+            access: world.access.clone(),
+            identity: identity_ports(&world),
             incidents: gate.clone(),
             minter: aws.clone(),
             console: Some(aws.clone()),
@@ -195,33 +201,50 @@ impl TestApp {
             publish,
             log_wait: SignedDuration::from_secs(2),
             mints_per_minute: 3,
-            log_readers: [fixtures::human("carol").person].into(),
+            identity: identity_settings(),
+            rates: world.rates,
         };
         let broker = Arc::new(Broker::new(world.catalogue.clone(), ports, settings));
         let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-        let issuer = Issuer {
-            issuer: ISSUER.to_owned(),
-            audience: "halligan".to_owned(),
+        let issuer = |issuer: &str| Issuer {
+            issuer: issuer.to_owned(),
+            audiences: vec!["halligan".to_owned()],
             keys: vec![TokenKey { kid: None, pem: pair.public_key_pem() }],
             algorithms: vec![Algorithm::EdDSA],
-            people: true,
             max_lifetime: SignedDuration::from_hours(1),
         };
-        let people = ["alice", "bob", "carol"].map(fixtures::human);
-        let mut links: BTreeMap<_, _> = people.into_iter().map(|human| (human.principal, human.person)).collect();
-        let mut second = fixtures::human("alice");
-        second.principal.subject = "alice-at-home".to_owned();
-        links.insert(second.principal, second.person);
-        let authenticator = Authenticator::new(vec![issuer], links, world.clock.clone()).unwrap();
-        let app =
-            App::new(broker.clone(), authenticator, world.clock.clone(), world.entropy.clone(), trusted_proxies, None);
+        let issuers = vec![issuer(ISSUER), issuer(PIPELINES)];
+        let authenticator = Authenticator::new(issuers, world.clock.clone()).unwrap();
+        let app = App::new(Parts {
+            broker: broker.clone(),
+            authenticator,
+            clock: world.clock.clone(),
+            entropy: world.entropy.clone(),
+            trusted_proxies,
+            metrics: None,
+            sign_in: vec![sign_in()],
+        });
         let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();
         Self { world, broker, gate, router: router(app.clone()), app, key }
     }
 
     pub fn token(&self, subject: &str) -> String {
+        self.token_of(&json!({"iss": ISSUER, "sub": subject}))
+    }
+
+    /// A pipeline's token, set off by whoever `actor` names.
+    #[allow(dead_code, reason = "the attacks use it")]
+    pub fn machine_token(&self, actor: &str) -> String {
+        self.token_of(
+            &json!({"iss": PIPELINES, "sub": "repo:example/app", "repository": "example/app", "actor_id": actor}),
+        )
+    }
+
+    /// A token with these claims, and the times and the audience that it needs.
+    pub fn token_of(&self, said: &Value) -> String {
         let now = self.world.clock.now().as_second();
-        let claims = json!({"iss": ISSUER, "sub": subject, "aud": "halligan", "iat": now, "exp": now + 600});
+        let mut claims = json!({"aud": "halligan", "iat": now, "exp": now + 600});
+        claims.as_object_mut().unwrap().extend(said.as_object().unwrap().clone());
         jsonwebtoken::encode(&Header::new(jsonwebtoken::Algorithm::EdDSA), &claims, &self.key).unwrap()
     }
 
@@ -266,20 +289,61 @@ impl TestApp {
             _ => None,
         };
         let entries = self.world.store.entries().into_iter().map(|queued| queued.sealed.entry);
-        entries.filter_map(|entry| refusal(entry.event, entry.actor.human?.person.to_string())).collect()
+        entries.filter_map(|entry| refusal(entry.event, entry.actor.party?.as_str().to_owned())).collect()
     }
 }
 
-/// Who is in which group of the fixtures' roles.
-pub(crate) fn groups() -> Arc<GroupAuthority> {
-    let member = |name: &str, of: &[&str]| -> (PersonId, BTreeSet<GroupId>) {
-        (fixtures::person(name), of.iter().map(|group| group.parse().unwrap()).collect())
+/// Who is in which group of the fixtures' roles. alice has two logins, and a number at the pipelines'.
+pub(crate) fn access() -> Access {
+    let groups = |of: &[&str]| -> BTreeSet<GroupId> { of.iter().map(|group| group.parse().unwrap()).collect() };
+    let login = |subject: &str| Principal { issuer: ISSUER.to_owned(), subject: subject.to_owned() };
+    let member = |name: &str, logins: &[&str], of: &[&str]| {
+        let principals = logins.iter().map(|subject| login(subject)).collect();
+        let named = [(PIPELINES.to_owned(), "actor_id".to_owned(), format!("number-of-{name}"))].into();
+        (fixtures::person(name), Member { groups: groups(of), principals, named })
     };
-    Arc::new(GroupAuthority::new(BTreeMap::from([
-        member("alice", &["on-call"]),
-        member("bob", &["on-call", "leads"]),
-        member("carol", &["leads", "security"]),
-    ])))
+    let people = BTreeMap::from([
+        member("alice", &["alice", "alice-at-home"], &["on-call"]),
+        member("bob", &["bob", "bob-at-home"], &["on-call", "leads"]),
+        member("carol", &["carol"], &["leads", "security"]),
+    ]);
+    let fixed = fixtures::access(BTreeMap::new());
+    let deploy = MachineRule {
+        machine: "deploy".parse().unwrap(),
+        claims: BTreeMap::from([("repository".to_owned(), "example/app".to_owned())]),
+        human_claim: Some("actor_id".to_owned()),
+    };
+    let pipelines = IssuerRules {
+        issuer: PIPELINES.to_owned(),
+        subject_claims: vec!["sub".to_owned()],
+        groups: None,
+        mfa: MfaSigns::default(),
+        kind: IssuerKind::Machines(vec![deploy]),
+    };
+    let issuers = vec![fixed.directory.rules(ISSUER).unwrap().clone(), pipelines];
+    let machines = BTreeMap::from([("deploy".parse().unwrap(), groups(&["on-call"]))]);
+    Access { directory: Directory::new(issuers, people, machines), ..fixed }
+}
+
+fn identity_ports(world: &FakeWorld) -> IdentityPorts {
+    IdentityPorts {
+        sessions: world.store.clone(),
+        ceremonies: world.store.clone(),
+        groups: world.store.clone(),
+        passkeys: world.store.clone(),
+        providers: world.providers.clone(),
+        notices: world.notices.clone(),
+    }
+}
+
+fn sign_in() -> SignInView {
+    SignInView {
+        name: "example".to_owned(),
+        issuer: ISSUER.to_owned(),
+        client_id: "halligan-command-line".to_owned(),
+        scopes: vec!["openid".to_owned()],
+        audience: None,
+    }
 }
 
 /// A legal request.

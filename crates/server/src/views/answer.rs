@@ -32,9 +32,17 @@ pub struct ProblemView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "incident.id")]
     pub field: Option<String>,
+    /// The policies that refused, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["acknowledgements-are-signed"]))]
+    pub rules: Vec<String>,
     /// What would satisfy the rules that refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmet: Vec<String>,
+    /// What the caller can do at once so that they are satisfied: `stepUp`, `sign`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["sign"]))]
+    pub obligations: Vec<String>,
     /// Seconds after which another try makes sense.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_seconds: Option<u32>,

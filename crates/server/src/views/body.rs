@@ -80,6 +80,32 @@ pub struct AcknowledgeBody {
         max_length = 64
     )]
     pub request_hash: String,
+    /// A passkey's signature over it, where the policy demands one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureBody>,
+}
+
+/// What a passkey answered to the challenge of an acknowledgement. Texts are base64url without
+/// padding, except the nonce.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = PasskeySignature)]
+pub struct SignatureBody {
+    /// The challenge's `nonce`, as it was given: 64 hexadecimal digits, good for one answer.
+    #[schema(min_length = 64, max_length = 64)]
+    pub nonce: String,
+    /// The credential's id.
+    #[schema(max_length = 1024)]
+    pub credential: String,
+    /// What the authenticator says.
+    #[schema(max_length = 1024)]
+    pub authenticator_data: String,
+    /// What the browser says: the bytes of its JSON.
+    #[schema(max_length = 1024)]
+    pub client_data: String,
+    /// The signature over both.
+    #[schema(max_length = 1024)]
+    pub signature: String,
 }
 
 /// Why something is declined, revoked.

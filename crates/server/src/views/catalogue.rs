@@ -95,24 +95,3 @@ pub enum IncidentState {
     /// The tool gave no usable answer.
     Unknown,
 }
-
-/// Who the caller is here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Me)]
-pub struct MeView {
-    /// The person that the login is linked to.
-    #[schema(example = "alice")]
-    pub person: String,
-    /// The login's issuer.
-    #[schema(example = "https://login.example.com")]
-    pub issuer: String,
-    /// The login's subject.
-    #[schema(example = "alice@example.com")]
-    pub subject: String,
-    /// This installation.
-    #[schema(example = "production")]
-    pub deployment: String,
-    /// The incident tools that a request can name.
-    #[schema(example = json!(["incidents"]))]
-    pub incident_providers: Vec<String>,
-}

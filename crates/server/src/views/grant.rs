@@ -84,9 +84,16 @@ pub struct GrantView {
     pub scope: String,
     /// The occasion.
     pub incident: IncidentRefView,
-    /// The person who asked.
+    /// Who asked, by name: persons and machines share one set of names.
     #[schema(example = "alice")]
     pub requester: String,
+    /// Whether that is a person or a machine.
+    #[serde(default)]
+    pub requester_kind: PartyKind,
+    /// The person for whom the machine asked, as its token says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "alice")]
+    pub on_behalf_of: Option<String>,
     /// Why.
     #[schema(example = "checkout answers 500 since 02:40, need to see the queue")]
     pub reason: String,
@@ -112,11 +119,18 @@ pub struct GrantView {
     /// When an emergency start ends, unless it is acknowledged before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ack_due: Option<Timestamp>,
-    /// The second person.
+    /// Every yes that it has, the first one first: a machine's request needs two, of two people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledgements: Vec<AcknowledgementView>,
+    /// How many people must still say yes, so that it starts or goes on.
+    #[serde(default)]
+    #[schema(example = 1)]
+    pub acknowledgements_needed: u8,
+    /// The person whose yes completed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "bob")]
     pub acknowledged_by: Option<String>,
-    /// When the second person said yes.
+    /// When they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_at: Option<Timestamp>,
     /// A later end that waits for a second person.
@@ -125,7 +139,7 @@ pub struct GrantView {
     /// When it was over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// The person who ended, declined or returned it.
+    /// Who ended, declined or returned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "bob")]
     pub ended_by: Option<String>,
@@ -137,6 +151,30 @@ pub struct GrantView {
     pub containment: Option<ContainmentView>,
     /// How often credentials were issued, counting those whose outcome is unknown.
     pub credentials_issued: u32,
+}
+
+/// What somebody is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PartyKind {
+    /// A human.
+    #[default]
+    Person,
+    /// A pipeline, a workload, an incident tool. It asks, and never acknowledges.
+    Machine,
+}
+
+/// Somebody's yes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AcknowledgementGiven)]
+pub struct AcknowledgementView {
+    /// Whose.
+    #[schema(example = "bob")]
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Whether a passkey of theirs signed it. The log has the signature.
+    pub signed: bool,
 }
 
 /// A pending extension.
@@ -215,7 +253,7 @@ pub struct TimelineEntry {
     #[serde(rename = "type")]
     #[schema(example = "grant.requested")]
     pub kind: String,
-    /// The person, where there was one: the broker itself acts too.
+    /// The person or machine, where there was one: the broker itself acts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "alice")]
     pub actor: Option<String>,

@@ -7,17 +7,19 @@ mod body;
 mod catalogue;
 mod grant;
 mod log;
+mod me;
 mod secret;
 
 pub use answer::{ProblemView, StatusView};
 pub use body::{
-    AcknowledgeBody, EmptyBody, ExtendBody, IncidentRefView, ReasonBody, RequestBody, RevocationBody, TargetKind,
-    TargetView,
+    AcknowledgeBody, EmptyBody, ExtendBody, IncidentRefView, ReasonBody, RequestBody, RevocationBody, SignatureBody,
+    TargetKind, TargetView,
 };
-pub use catalogue::{IncidentState, IncidentView, MeView, RoleList, RoleView};
+pub use catalogue::{IncidentState, IncidentView, RoleList, RoleView};
 pub use grant::{
-    ContainmentState, ContainmentView, ExtensionView, GrantPage, GrantState, GrantView, GrantWithTimeline,
-    RevokedGrants, TimelineEntry,
+    AcknowledgementView, ContainmentState, ContainmentView, ExtensionView, GrantPage, GrantState, GrantView,
+    GrantWithTimeline, PartyKind, RevokedGrants, TimelineEntry,
 };
 pub use log::{LogEntryView, OverrideBody, OverrideView};
+pub use me::{MeView, SignInList, SignInView};
 pub use secret::{ConsoleView, CredentialsView};
