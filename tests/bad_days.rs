@@ -165,6 +165,7 @@ async fn a_clock_that_is_wrong_stops_mints_and_no_end() {
     reply.problem("clock-skewed");
     let skewed = world.logged("the skew", |entry| entry.kind() == "clock.skewed").await;
     assert_eq!(skewed.data()["stopped"], true);
+    assert!(world.broker.trace().iter().any(|line| line["alarm"] == "clock.skewed"));
     world.post("alice", &format!("/v1/grants/{}/return", id(&grant)), &json!({})).await.ok();
     world.contained(id(&grant)).await;
     assert_eq!(list(&visitor).await, DENIED);

@@ -60,7 +60,11 @@ impl SkewGuard {
         if *last != grade {
             *last = grade;
             let skew_ms = i64::try_from(offset.skew.as_millis()).unwrap_or(i64::MAX);
-            tracing::warn!(skew_ms, ?grade, "the broker's clock and AWS's differ by another degree");
+            if grade == Grade::Right {
+                tracing::warn!(skew_ms, "the broker's clock and AWS's agree again");
+            } else {
+                tracing::error!(alarm = "clock.skewed", skew_ms, ?grade, "the broker's clock and AWS's differ");
+            }
             let event = Event::ClockSkewed { skew_ms, stopped: grade == Grade::Stop };
             self.recorder.record(Actor::SYSTEM, Subject::broker("clock"), Recorded::plain(event)).await;
         }

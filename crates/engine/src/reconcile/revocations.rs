@@ -193,7 +193,10 @@ impl Revocations {
                 watched.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
                 let command = match seen {
                     Ok(evidence) => Command::Contain(evidence),
-                    Err(because) => Command::Stick { because },
+                    Err(because) => {
+                        tracing::error!(alarm = "containment.stuck", grant = %id, %because, "an end was not seen to hold");
+                        Command::Stick { because }
+                    }
                 };
                 let stuck = matches!(command, Command::Stick { .. });
                 if let Err(problem) = broker.command(&Actor::SYSTEM, id, None, command).await {
@@ -219,7 +222,7 @@ impl Revocations {
 
     async fn failed(&self, effort: &Effort, target: &Target, because: String) -> Result<(), Problem> {
         let attempt = effort.attempts.saturating_add(1);
-        tracing::error!(role = %target.id, %because, attempt, "an end could not be enforced");
+        tracing::error!(alarm = "revocation.failed", role = %target.id, %because, attempt, "an end could not be enforced");
         let event = Event::RevocationFailed { because, attempt };
         self.broker.recorder().record(Actor::SYSTEM, Subject::target(target), Recorded::plain(event)).await;
         let seconds = 1_i64.checked_shl(effort.attempts.min(5)).unwrap_or(1).min(BACKOFF_MAX_SECONDS);

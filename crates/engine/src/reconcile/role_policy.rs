@@ -29,6 +29,9 @@ const GENERATIONS_MAX: u64 = 1_000_000;
 const READ_BACK_TRIES: u32 = 6;
 const READ_BACK_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
+/// The alarm, as its entry is called.
+const DRIFT: &str = "revocation.drift";
+
 /// So many ids fit into an entry of 4 kB with all the rest of it.
 const IDS_PER_ENTRY: usize = 100;
 
@@ -114,7 +117,7 @@ impl RolePolicyWriter {
         let written = self.entry(role, written(&record, compiled.as_ref()));
         self.ledger.save(&role.id, &record, vec![written], lease, self.clock.now()).await?;
         if compiled.as_ref().is_some_and(Compiled::alarming) {
-            tracing::error!(role = %role.id, "the role's revocation policy runs out of room");
+            tracing::error!(alarm = "revocation.full", role = %role.id, "the role's revocation policy runs out of room");
         }
         for grant in compiled.iter().flat_map(|compiled| &compiled.unexempted) {
             tracing::error!(role = %role.id, %grant, "an active grant's older credentials are denied: it has to mint anew");
@@ -192,7 +195,7 @@ impl RolePolicyWriter {
                 (what.to_owned(), unknown)
             }
         };
-        tracing::error!(role = %role.id, found = %what, "the role's revocation policy is not what was written");
+        tracing::error!(alarm = DRIFT, role = %role.id, found = %what, "the role's revocation policy is not what was written");
         let adopted: Vec<GrantId> = adopted.into_iter().collect();
         let mut chunks: Vec<BTreeSet<GrantId>> =
             adopted.chunks(IDS_PER_ENTRY).map(|chunk| chunk.iter().copied().collect()).collect();
@@ -209,7 +212,7 @@ impl RolePolicyWriter {
         for id in ids {
             match self.broker.command(&Actor::SYSTEM, *id, None, Command::FindEnded).await {
                 Ok(_) => {
-                    tracing::error!(grant = %id, "the role's policy had ended a grant that the store took for open")
+                    tracing::error!(alarm = DRIFT, grant = %id, "the role's policy had ended a grant that the store took for open");
                 }
                 // The store has never heard of it, or knows.
                 Err(problem) => tracing::debug!(grant = %id, %problem, "nothing to end"),
@@ -224,7 +227,7 @@ impl RolePolicyWriter {
         }
         record.foreign.clone_from(&found.foreign);
         let names: Vec<String> = bounded(found.foreign.iter().cloned().collect());
-        tracing::error!(role = %role.id, foreign = ?names, "the role's inline policies are not ours alone");
+        tracing::error!(alarm = DRIFT, role = %role.id, foreign = ?names, "the role's inline policies are not ours alone");
         let what = format!("inline policies of somebody else: {}", names.join(", "));
         Some(self.entry(role, Event::RevocationDrift { found: what, adopted: BTreeSet::new() }))
     }
