@@ -61,9 +61,10 @@ impl Forwarding {
     }
 
     async fn forward(&self, now: Timestamp) -> Result<Forwarded, (Problem, u64)> {
-        let until = self.until(now).await.map_err(|problem| (problem, 0))?;
         let name = self.sink.name();
+        // Before all that may be other after an import.
         let mut cursor = self.ports.cursors.cursor(name).await.map_err(|error| (error.into(), 0))?;
+        let until = self.until(now).await.map_err(|problem| (problem, 0))?;
         let mut done = 0_u32;
         while cursor.position < until {
             let lag = until - cursor.position;

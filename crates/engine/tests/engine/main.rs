@@ -4,6 +4,7 @@
 mod conditions;
 mod crash;
 mod ends;
+mod forwarding;
 mod publishing;
 mod recovering;
 mod support;
