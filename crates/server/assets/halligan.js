@@ -24,7 +24,7 @@
       publicKey: {
         challenge: fromHex(ask.challenge),
         rp: { id: ask.rp_id, name: ask.deployment },
-        user: { id: toBytes(ask.user_id), name: ask.user_name, displayName: ask.user_name },
+        user: { id: fromHex(ask.user_id), name: ask.user_name, displayName: ask.user_name },
         pubKeyCredParams: ask.algorithms.map((alg) => ({ type: "public-key", alg })),
         excludeCredentials: known(ask.credentials),
         authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },

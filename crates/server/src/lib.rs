@@ -1,4 +1,4 @@
-//! The HTTP API: JSON under `/v1`, bearer tokens, problem+json.
+//! The HTTP API, JSON under `/v1`, bearer tokens, problem+json; and the pages.
 //!
 //! The engine decides; this crate reads requests, tells callers apart, and
 //! writes answers. It knows no store and no AWS.
@@ -9,6 +9,7 @@ pub mod client;
 mod context;
 mod guard;
 pub mod openapi;
+mod pages;
 mod present;
 pub mod problem;
 mod routes;

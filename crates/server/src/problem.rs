@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use halligan_engine::problem::{Problem, ProblemKind};
 
 use crate::context::RequestId;
+use crate::pages::Written;
 use crate::views::ProblemView;
 
 /// The media type of every refusal.
@@ -66,7 +67,8 @@ impl ApiProblem {
         &self.0.problem
     }
 
-    fn view(&self, id: Option<&RequestId>) -> ProblemView {
+    /// As callers see it.
+    pub(crate) fn view(&self, id: Option<&RequestId>) -> ProblemView {
         let Refusal { problem, status, field: narrower, challenge: _ } = &*self.0;
         let Problem { kind, detail, field, rules, unmet, obligations, retry_after_seconds } = problem;
         ProblemView {
@@ -96,6 +98,9 @@ impl IntoResponse for ApiProblem {
 pub(crate) async fn render(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<RequestId>().copied();
     let mut response = next.run(request).await;
+    if response.extensions().get::<Written>().is_some() {
+        return response;
+    }
     let status = response.status();
     let problem = match response.extensions_mut().remove::<ApiProblem>() {
         Some(problem) => problem,
@@ -118,7 +123,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
 }
 
 /// A refusal by a part that knows only statuses: the router, the time-out.
-fn bare(status: StatusCode) -> ApiProblem {
+pub(crate) fn bare(status: StatusCode) -> ApiProblem {
     match status {
         StatusCode::NOT_FOUND => {
             ApiProblem::new(ProblemKind::NotFound, "there is nothing at this path: `/docs` lists what there is")

@@ -20,7 +20,7 @@ pub use aws::{
     ProbeSpec, Probes, ROLE_POLICY_CALL_MAX, RolePolicies, RolePoliciesError, RolePolicy, SecretText,
 };
 pub use environment::{Clock, Entropy};
-pub use halligan_policy::{Action, SignInMethod};
+pub use halligan_policy::{Action, Obligation, SignInMethod};
 pub use identity::{
     AuthorizeAsk, Ceremonies, Claims, IdentityProvider, KeySets, LoginGroups, Notices, Passkey, PasskeyNews, Passkeys,
     Proof, ProviderError, Returned, SecretHash, Session, Sessions,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
@@ -35,7 +36,10 @@ use crate::call::BODY_BYTES_MAX;
 use crate::context::identify;
 use crate::guard::{known, nothing_here, other_method};
 use crate::openapi;
+use crate::pages;
 use crate::problem::{ApiProblem, render};
+
+pub(crate) use work::finished;
 
 /// How long a request may take, body and all. A mint takes up to about 20 s: its
 /// record and AssumeRole, each with a deadline of its own.
@@ -80,7 +84,7 @@ pub(crate) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(operations::metrics))
 }
 
-/// The whole API.
+/// The whole API, and the pages.
 pub fn router(app: App) -> Router {
     let (v1, _) = v1().split_for_parts();
     let guarded = v1
@@ -94,7 +98,8 @@ pub fn router(app: App) -> Router {
         .merge(open)
         .merge(operations)
         .merge(openapi::pages())
-        .fallback(async || StatusCode::NOT_FOUND);
+        .merge(pages::router(&app))
+        .fallback(pages::nothing_here.layer(from_fn_with_state(app.clone(), pages::attend_strangers)));
     // The last layer is the outermost: an id first, the problem's body last.
     routes
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
@@ -116,7 +121,7 @@ fn default_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLay
 }
 
 /// What a caller learns of a defect: nothing but the id to report.
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     tracing::error!(panic = text.unwrap_or("no text"), "a handler panicked");
     ApiProblem::new(ProblemKind::Internal, "something is broken here: the operators' log has this request's id")

@@ -11,7 +11,7 @@ pub(super) type Answer = Result<Response, ApiProblem>;
 
 /// Runs work to its end whatever becomes of its caller: a mint whose caller hung
 /// up is still recorded as what it came to, and a key that was taken is answered.
-pub(super) async fn finished<T: Send + 'static>(
+pub(crate) async fn finished<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, ApiProblem> {
     match tokio::spawn(work.in_current_span()).await {
