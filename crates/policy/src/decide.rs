@@ -95,7 +95,7 @@ impl PolicySet {
         if permitted && !forbids.any {
             return Decision { allow: true, rules: ids(&permits.satisfied), errors, ..Decision::default() };
         }
-        let could = if permitted { Vec::new() } else { self.could_permit(question) };
+        let could = if permitted { Vec::new() } else { self.could_permit(&translated.request, question.action) };
         let obligations: BTreeSet<Obligation> = refusing.iter().filter_map(|rule| rule.obliges).collect();
         let mut unmet: Vec<String> = Vec::new();
         for text in refusing.iter().chain(&could).map(|rule| rule.unmet(question)) {
@@ -125,12 +125,6 @@ impl PolicySet {
             found.erring.iter().map(|(id, why)| format!("policy `{id}` could not be evaluated: {why}")).collect();
         errors.sort();
         Outcome { any: !(found.satisfied.is_empty() && found.erring.is_empty()), satisfied, erring, errors }
-    }
-
-    /// The permits that are about such a question at all, leaving out those that name
-    /// another person, machine or resource.
-    fn could_permit(&self, question: &Question<'_>) -> Vec<&Rule> {
-        self.rules().iter().filter(|rule| rule.could_permit(question)).collect()
     }
 }
 

@@ -1,15 +1,16 @@
 //! Policies that were found good, and what is known of each.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PolicyId, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PolicyId, PrincipalConstraint, Request,
+    ResourceConstraint,
 };
 
 use crate::decide::Obligation;
 use crate::index::Index;
-use crate::question::{Action, Question, Resource, Who};
-use crate::vocabulary::{Vocabulary, uid};
+use crate::question::{Action, Question};
+use crate::vocabulary::Vocabulary;
 use crate::wording::Wording;
 
 /// One policy.
@@ -21,8 +22,12 @@ pub(crate) struct Rule {
     pub policy: Policy,
     pub wording: Option<Wording>,
     pub obliges: Option<Obligation>,
+    is_permit: bool,
     /// The kinds of principal and resource, and the actions, that it can be about.
-    about: HashSet<(EntityTypeName, Action, EntityTypeName)>,
+    about: Vec<(EntityTypeName, Action, EntityTypeName)>,
+    /// Whom and what its scope names alone.
+    principal: Option<EntityUid>,
+    resource: Option<EntityUid>,
 }
 
 /// The policies whose scope admits an action.
@@ -51,11 +56,29 @@ impl Rule {
             let action = words.action_of(env.action())?;
             Some((env.principal().clone(), action, env.resource().clone()))
         });
-        Self { id: policy.id().to_string(), position, about: about.collect(), policy, wording, obliges }
+        let principal = match policy.principal_constraint() {
+            PrincipalConstraint::Eq(named) => Some(named),
+            _ => None,
+        };
+        let resource = match policy.resource_constraint() {
+            ResourceConstraint::Eq(named) => Some(named),
+            _ => None,
+        };
+        Self {
+            id: policy.id().to_string(),
+            position,
+            is_permit: policy.effect() == Effect::Permit,
+            about: about.collect(),
+            principal,
+            resource,
+            policy,
+            wording,
+            obliges,
+        }
     }
 
-    pub fn is_permit(&self) -> bool {
-        self.policy.effect() == Effect::Permit
+    pub const fn is_permit(&self) -> bool {
+        self.is_permit
     }
 
     /// Whether there is a question of this action that it could be satisfied by.
@@ -83,34 +106,14 @@ impl Rule {
     }
 
     /// Whether it is a permit that such a question is about, naming nobody and nothing else.
-    pub fn could_permit(&self, question: &Question<'_>) -> bool {
-        let (principal, resource) = names(question);
-        let kinds = (principal.type_name().clone(), question.action, resource.type_name().clone());
-        let names_another = match self.policy.principal_constraint() {
-            PrincipalConstraint::Eq(named) => named != principal,
-            _ => false,
-        } || match self.policy.resource_constraint() {
-            ResourceConstraint::Eq(named) => named != resource,
-            _ => false,
+    fn could_permit(&self, action: Action, principal: &EntityUid, resource: &EntityUid) -> bool {
+        let names_another = self.principal.as_ref().is_some_and(|named| named != principal)
+            || self.resource.as_ref().is_some_and(|named| named != resource);
+        let about = |(of, about, to): &(EntityTypeName, Action, EntityTypeName)| {
+            *about == action && of == principal.type_name() && to == resource.type_name()
         };
-        self.is_permit() && !names_another && self.about.contains(&kinds)
+        self.is_permit && !names_another && self.about.iter().any(about)
     }
-}
-
-/// Who and what, as Cedar names them.
-fn names(question: &Question<'_>) -> (EntityUid, EntityUid) {
-    let words = Vocabulary::get();
-    let principal = match question.principal {
-        Who::Person(_) => &words.person,
-        Who::Machine(_) => &words.machine,
-    };
-    let resource = match question.resource {
-        Resource::Role(_) => &words.role,
-        Resource::Gate(_) => &words.gate,
-        Resource::Log { .. } => &words.log,
-        Resource::Broker { .. } => &words.broker,
-    };
-    (uid(principal, question.principal.as_str()), uid(resource, question.resource.name()))
 }
 
 impl PolicySet {
@@ -153,6 +156,13 @@ impl PolicySet {
 
     pub(crate) fn rule(&self, id: &PolicyId) -> Option<&Rule> {
         self.by_id.get(id).and_then(|n| self.rules.get(*n))
+    }
+
+    /// The permits that are about such a question at all, leaving out those that name
+    /// another person, machine or resource.
+    pub(crate) fn could_permit(&self, request: &Request, action: Action) -> Vec<&Rule> {
+        let (Some(principal), Some(resource)) = (request.principal(), request.resource()) else { return Vec::new() };
+        self.rules.iter().filter(|rule| rule.could_permit(action, principal, resource)).collect()
     }
 
     pub(crate) fn about(&self, action: Action) -> &ByEffect {

@@ -1,6 +1,7 @@
 //! Policies: the defaults, bad input, and what must hold of any.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+mod bad_days;
 mod defaults;
 mod loading;
 mod world;
