@@ -14,6 +14,7 @@ mod laws;
 mod log_archives;
 mod log_conditions;
 mod log_format;
+mod log_keys;
 mod log_restored;
 mod main_job;
 mod python_sdk;
