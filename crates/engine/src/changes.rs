@@ -11,6 +11,9 @@ use jiff::Timestamp;
 use crate::ports::{Facts, StoreError};
 use crate::recorder::Recorder;
 
+/// What is known of what decides who may do what: the fact's name, and what its entries are about.
+pub(crate) const POLICY: &str = "policy";
+
 /// What a broker is at its start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -58,7 +61,7 @@ impl Identity {
             let (before, after) = (before.to_owned(), self.policy.clone());
             (before != after).then_some(Event::PolicyChanged { before, after })
         };
-        note(facts, recorder, "policy", &self.policy, "policy", now, changed).await
+        note(facts, recorder, POLICY, &self.policy, POLICY, now, changed).await
     }
 }
 

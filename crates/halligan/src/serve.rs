@@ -145,6 +145,7 @@ impl Parts {
             leases: store.clone(),
             facts: store.clone(),
             cursors: store.clone(),
+            passkeys: store.clone(),
             archives: places::archives(log, &deployment, &aws).await?,
             signer: signing.await?,
             witnesses: places::witnesses(log)?,

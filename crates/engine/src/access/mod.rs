@@ -2,6 +2,7 @@
 
 mod directory;
 mod judge;
+mod reload;
 mod rules;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use halligan_policy::PolicySet;
 
 pub use directory::{CREATOR, Directory, Member, UnknownLogin};
 pub use judge::{Asker, Judge, Matter, Occasion};
+pub use reload::{Applied, Reload};
 pub use rules::{GroupsClaim, IssuerKind, IssuerRules, Login, LoginFault, LoginKind, MachineRule, MfaSigns, Unlinked};
 
 /// One state of all of it.

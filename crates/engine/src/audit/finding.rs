@@ -7,7 +7,7 @@ use halligan_log::verify::Flaw;
 use halligan_log::{Object, verify};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::life::Illegal;
+use crate::life::{Illegal, Unsound};
 use crate::ports::Tampering;
 
 /// So many findings are kept: those with the lowest indexes.
@@ -36,6 +36,8 @@ pub enum Fault {
     },
     /// Entries that nobody changed, and that no broker writes.
     Life(Illegal),
+    /// What a passkey is said to have signed it didn't, or it doesn't count.
+    Passkey(Unsound),
     /// Somebody touched a key that is written once. What was first written was still verified.
     Touched(Tampering),
     /// The newest signature is too old: the log has fallen silent.
@@ -61,6 +63,7 @@ impl Finding {
         match &self.fault {
             Fault::Log { flaw, .. } => flaw.code(),
             Fault::Life(_) => "life",
+            Fault::Passkey(_) => "passkey",
             Fault::Touched(Tampering::Hidden) => "hidden",
             Fault::Touched(Tampering::Overwritten) => "overwritten",
             Fault::Stale { .. } => "stale",
@@ -93,6 +96,7 @@ impl fmt::Display for Finding {
         }
         match &self.fault {
             Fault::Life(_) => Ok(()),
+            Fault::Passkey(unsound) => write!(f, "{unsound}"),
             Fault::Log { flaw, more: 0 } => write!(f, "{flaw}"),
             Fault::Log { flaw, more } => write!(f, "{flaw}, and {more} more in this object"),
             Fault::Touched(Tampering::Hidden) => {

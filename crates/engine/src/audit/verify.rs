@@ -1,5 +1,6 @@
 //! `log verify`.
 
+use halligan_core::entry::Sealed;
 use halligan_core::id::DeploymentId;
 use halligan_log::verify::{Flaw, Head, Succession, Trust, Verified, head, succession};
 use halligan_log::{Object, SignedCheckpoint, verify};
@@ -7,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::finding::{Fault, Finding, Findings};
 use super::reading::{AuditError, Progress, read, walk};
-use crate::life::Lives;
+use crate::life::{Keyring, Lives, Unsound};
 use crate::ports::LogReader;
 
 /// Signers' clocks may be ahead of ours by so much.
@@ -175,6 +176,7 @@ fn check_age(signed_at: Timestamp, fresh: Option<Fresh>, findings: &mut Findings
 /// Follows the lives, as far as every entry is there.
 struct Follower {
     lives: Lives,
+    keyring: Keyring,
     entries: u64,
     until: Option<u64>,
 }
@@ -182,7 +184,7 @@ struct Follower {
 impl Follower {
     fn new(terms: &Terms) -> Self {
         let lives = terms.deployment.clone().map_or_else(Lives::of_any_deployment, Lives::new);
-        Self { lives, entries: 0, until: None }
+        Self { lives, keyring: Keyring::default(), entries: 0, until: None }
     }
 
     fn look(&mut self, verified: &Verified, findings: &mut Findings) {
@@ -203,12 +205,51 @@ impl Follower {
             if let Err(illegal) = self.lives.enter_timed(entry.index, Some(entry.time), entry.bytes, personal) {
                 findings.add(illegal);
             }
+            if let Err(unsound) = self.keys(entry.bytes, personal) {
+                findings.add(Finding { index: Some(entry.index), object: None, fault: Fault::Passkey(unsound) });
+            }
         }
         if let Some(last) = last {
             self.lives.forget(last);
         }
     }
 }
+
+impl Follower {
+    /// Follows passkeys, and checks what they signed. What can't be read is a life's finding,
+    /// or of a type that isn't known here.
+    fn keys(&mut self, entry: &[u8], personal: Option<&[u8]>) -> Result<(), Unsound> {
+        if !may_concern_passkeys(entry) {
+            return Ok(());
+        }
+        let Ok(entry) = serde_json::from_slice(entry) else { return Ok(()) };
+        let personal = personal.and_then(|part| serde_json::from_slice(part).ok());
+        self.keyring.enter(&Sealed { entry, personal })
+    }
+}
+
+/// Passes over nearly all entries without reading them, in whichever way they are written.
+fn may_concern_passkeys(entry: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Typed<'a> {
+        #[serde(rename = "type")]
+        kind: std::borrow::Cow<'a, str>,
+    }
+    const BEFORE: &[u8] = br#""type":""#;
+    // As our writer writes it the type stands before all data: what is quoted there is no text of anybody.
+    let head = entry.get(..HEAD_BYTES.min(entry.len())).unwrap_or_default();
+    let typed = head.windows(BEFORE.len()).position(|bytes| bytes == BEFORE);
+    if let (true, Some(at)) = (entry.starts_with(br#"{"v":1,"id":""#), typed) {
+        let kind = head.get(at + BEFORE.len()..).unwrap_or_default();
+        return kind.starts_with(b"passkey.")
+            || kind.starts_with(b"grant.acknowledged")
+            || kind.starts_with(b"extension.acknowledged");
+    }
+    serde_json::from_slice::<Typed<'_>>(entry).is_ok_and(|typed| Keyring::concerns(&typed.kind))
+}
+
+/// So far into an entry its type stands.
+const HEAD_BYTES: usize = 192;
 
 /// Whether an entry that belongs to the log is not there because of this.
 fn leaves_out(finding: &verify::Finding) -> bool {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use halligan_core::actor::{Actor, Human, Principal, Shown};
+use halligan_core::actor::{Actor, Human, Machine, Party, Principal, Shown};
 use halligan_core::catalogue::{Access as RoleAccess, Catalogue, ProbeCall, Role, RoleArn, Scope, Target};
 use halligan_core::entry::Draft;
 use halligan_core::event::Recorded;
@@ -21,7 +21,7 @@ use halligan_policy::PolicySet;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::access::{Access, Directory, IssuerKind, IssuerRules, Member, MfaSigns, Office, Unlinked};
+use crate::access::{Access, Directory, IssuerKind, IssuerRules, MachineRule, Member, MfaSigns, Office, Unlinked};
 
 /// When the stories begin.
 #[must_use]
@@ -49,6 +49,16 @@ pub fn uuid(number: u64) -> Uuid {
 pub fn human(name: &str) -> Human {
     let principal = Principal { issuer: ISSUER.to_owned(), subject: name.to_owned() };
     Human { person: person(name), principal }
+}
+
+/// The pipeline `deploy`, on its own or on a person's behalf.
+#[must_use]
+pub fn machine(on_behalf_of: Option<&str>) -> Party {
+    Party::Machine(Machine {
+        machine: "deploy".parse().expect("a legal name"),
+        on_behalf_of: on_behalf_of.map(person),
+        principal: Principal { issuer: CI_ISSUER.to_owned(), subject: "repo:example/app".to_owned() },
+    })
 }
 
 /// A person's id.
@@ -118,6 +128,9 @@ pub fn role(name: &str) -> Role {
 /// Who people sign in with.
 pub const ISSUER: &str = "https://id.example.com";
 
+/// Who vouches for pipelines. Their tokens name the human who set them off by `actor`.
+pub const CI_ISSUER: &str = "https://ci.example.com";
+
 /// These people in these groups, each with their one login, under the policies that a
 /// deployment begins with. `security` reads the log and may override its confirmation.
 #[must_use]
@@ -130,12 +143,20 @@ pub fn access(people: BTreeMap<PersonId, BTreeSet<GroupId>>) -> Access {
         mfa: MfaSigns { amr: ["mfa".to_owned()].into(), acr: BTreeSet::new() },
         kind: IssuerKind::People(Unlinked::Refuse),
     };
+    let deploy = MachineRule {
+        machine: "deploy".parse().expect("a legal name"),
+        claims: [("repository".to_owned(), "example/app".to_owned())].into(),
+        human_claim: None,
+    };
+    let ci =
+        IssuerRules { issuer: CI_ISSUER.to_owned(), kind: IssuerKind::Machines(vec![deploy.clone()]), ..rules.clone() };
+    let machines = [(deploy.machine, ["on-call".parse().expect("a legal name")].into())].into();
     let member = |(id, groups): (PersonId, BTreeSet<GroupId>)| {
         let principals = [human(id.as_str()).principal].into();
         (id, Member { groups, principals, ..Member::default() })
     };
     Access {
-        directory: Directory::new(vec![rules], people.into_iter().map(member).collect(), BTreeMap::new()),
+        directory: Directory::new(vec![rules, ci], people.into_iter().map(member).collect(), machines),
         policies: PolicySet::defaults(),
         office: Office {
             readers: [security.clone()].into(),
@@ -158,7 +179,7 @@ pub fn catalogue() -> Catalogue {
 pub struct Asking {
     number: u64,
     at: Timestamp,
-    requester: Human,
+    requester: Party,
     role: Role,
     incident: IncidentRef,
     emergency: bool,
@@ -171,7 +192,7 @@ impl Asking {
         Self {
             number,
             at: start(),
-            requester: human("alice"),
+            requester: human("alice").into(),
             role: role("prod-admin"),
             incident: incident("INC-219"),
             emergency: false,
@@ -187,7 +208,13 @@ impl Asking {
     /// By somebody else.
     #[must_use]
     pub fn by(self, name: &str) -> Self {
-        Self { requester: human(name), ..self }
+        Self { requester: human(name).into(), ..self }
+    }
+
+    /// Asked for by the pipeline `deploy`.
+    #[must_use]
+    pub fn by_machine(self, on_behalf_of: Option<&str>) -> Self {
+        Self { requester: machine(on_behalf_of), ..self }
     }
 
     /// For another role.
@@ -218,7 +245,7 @@ impl Asking {
             deployment: catalogue().deployment,
             id: GrantId::new(uuid(self.number)),
             nonce: Nonce(nonce),
-            requester: self.requester.clone().into(),
+            requester: self.requester.clone(),
             target: Target::role(role.id.clone()),
             resolved: Resolved::of(role, &role.default_scope).expect("a role has its default scope"),
             incident: self.incident.clone(),

@@ -205,6 +205,7 @@ impl FakeWorld {
             leases: self.store.clone(),
             facts: self.store.clone(),
             cursors: self.store.clone(),
+            passkeys: self.store.clone(),
             archives: archives.map(|archive| archive.clone() as Arc<dyn Archive>).collect(),
             signer: self.signer.clone(),
             witnesses: self.witnesses.clone(),

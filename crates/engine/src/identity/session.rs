@@ -152,7 +152,8 @@ impl Identity {
         Ok(())
     }
 
-    /// Forgets sessions and ceremonies that are over; returns how many. Bounded: called again, it goes on.
+    /// Forgets sessions and ceremonies that are over, and groups that no check would take any
+    /// more; returns how many. Bounded: called again, it goes on.
     ///
     /// # Errors
     /// The store doesn't answer.
@@ -160,7 +161,9 @@ impl Identity {
         let now = self.clock.now();
         let (opened, seen) = (now - self.settings.session_max, now - self.settings.session_idle);
         let sessions = self.ports.sessions.forget(opened, seen, limit).await?;
-        Ok(sessions.saturating_add(self.ports.ceremonies.forget_ceremonies(now, limit).await?))
+        let ceremonies = self.ports.ceremonies.forget_ceremonies(now, limit).await?;
+        let groups = self.ports.groups.forget_groups(now - self.settings.groups_kept, limit).await?;
+        Ok(sessions.saturating_add(ceremonies).saturating_add(groups))
     }
 
     /// The login of a passkey.

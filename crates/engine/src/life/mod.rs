@@ -14,6 +14,7 @@ mod afterlife;
 mod cause;
 mod cut;
 mod illegal;
+mod keyring;
 mod one;
 mod read;
 mod step;
@@ -27,6 +28,7 @@ use halligan_core::grant::Grant;
 use halligan_core::id::{DeploymentId, GrantId};
 use jiff::{SignedDuration, Timestamp};
 
+pub use keyring::{ENROLMENT_WAIT, Keyring, Unsound};
 pub use illegal::{Because, Illegal};
 
 use afterlife::Afterlife;

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::sync::Read;
 use super::{Inner, PAGE, PublishError};
-use crate::life::{Lives, concerned};
-use crate::ports::{Archive, ArchiveError, Head, Import, QueuedEntry, StoreError};
+use crate::life::{Keyring, Lives, concerned};
+use crate::ports::{Archive, ArchiveError, Head, Import, PasskeyNews, QueuedEntry, StoreError};
 
 const BUNDLE: u64 = 256;
 /// Workers may write to the store meanwhile: so many times it is begun again.
@@ -86,6 +86,7 @@ impl Inner {
         let mut known = self.log.head().await?;
         let mut edge = at_head;
         let mut lives = self.lives_until(missing, after).await?;
+        let mut keyring = Keyring::default();
         loop {
             self.renew().await?;
             let page = missing.page(after).await?;
@@ -104,7 +105,7 @@ impl Inner {
             let (count, renumbered) = (u64::try_from(page.len()).unwrap_or(0), u64::try_from(tail.len()).unwrap_or(0));
             let head = Head { size: edge.size(), root: edge.root() };
             let effects = effects.into_iter().collect();
-            let passkeys = Vec::new();
+            let passkeys = self.passkeys(&mut keyring, &page).await?;
             let import =
                 Import { after, last, known: Some(known), entries: page, tail, grants, effects, passkeys, head };
             self.restore.import(import, self.clock.now()).await?;
@@ -114,6 +115,29 @@ impl Inner {
                 return Ok((renumbered, set_aside));
             }
         }
+    }
+
+    /// What a page of the log says of passkeys. Of those that it goes on about, the store's
+    /// own word is where it begins.
+    async fn passkeys(&self, keyring: &mut Keyring, page: &[QueuedEntry]) -> Result<Vec<PasskeyNews>, PublishError> {
+        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        for queued in page {
+            let entry = &queued.sealed.entry;
+            let Some(credential) = Keyring::changed_by(entry) else { continue };
+            let is_new = matches!(entry.event, Event::PasskeyEnrolled { .. });
+            if !is_new
+                && changed.insert(credential)
+                && !keyring.knows(credential)
+                && let Some(passkey) = self.passkeys.passkey(credential).await?
+            {
+                keyring.resume(passkey);
+            }
+            changed.insert(credential);
+            if let Err(unsound) = keyring.enter(&queued.sealed) {
+                tracing::error!(index = queued.index(), %unsound, "the log says of a passkey what doesn't hold: it is passed over");
+            }
+        }
+        Ok(changed.into_iter().map(|credential| keyring.news_of(credential)).collect())
     }
 
     /// The lives, until `after`, of the grants that the missing entries are about.

@@ -24,8 +24,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, Notify, watch};
 
 use crate::ports::{
-    Archive, CheckpointSigner, Clock, Cursors, Facts, Lease, Leases, LogRestore, LogStore, SignError, StoreError,
-    Witness,
+    Archive, CheckpointSigner, Clock, Cursors, Facts, Lease, Leases, LogRestore, LogStore, Passkeys, SignError,
+    StoreError, Witness,
 };
 use crate::recorder::Recorder;
 
@@ -53,6 +53,7 @@ pub struct PublishPorts {
     pub leases: Arc<dyn Leases>,
     pub facts: Arc<dyn Facts>,
     pub cursors: Arc<dyn Cursors>,
+    pub passkeys: Arc<dyn Passkeys>,
     pub archives: Vec<Arc<dyn Archive>>,
     pub signer: Arc<dyn CheckpointSigner>,
     pub witnesses: Vec<Arc<dyn Witness>>,
@@ -138,6 +139,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     log: Arc<dyn LogStore>,
     restore: Arc<dyn LogRestore>,
+    passkeys: Arc<dyn Passkeys>,
     leases: Arc<dyn Leases>,
     places: Vec<Arc<Place>>,
     signatory: Signatory,
@@ -177,7 +179,7 @@ struct Turn {
 impl Publisher {
     /// A publisher of this store's entries.
     pub fn new(ports: PublishPorts, settings: PublishSettings, clock: Arc<dyn Clock>, recorder: Arc<Recorder>) -> Self {
-        let PublishPorts { log, restore, leases, archives, signer, witnesses, .. } = ports;
+        let PublishPorts { log, restore, passkeys, leases, archives, signer, witnesses, .. } = ports;
         let keys: Vec<VerifierKey> = std::iter::once(signer.key().clone()).chain(settings.former.clone()).collect();
         let health = Arc::new(Health::new(recorder.clone()));
         Self(Arc::new(Inner {
@@ -186,6 +188,7 @@ impl Publisher {
             clock,
             log,
             restore,
+            passkeys,
             leases,
             places: archives.into_iter().map(|archive| Arc::new(Place::new(archive))).collect(),
             keys: keys.into(),

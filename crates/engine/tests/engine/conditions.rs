@@ -1,5 +1,6 @@
 //! P1: no credentials without the conditions, each looked at again when it counts.
 
+use halligan_core::actor::{Human, Party};
 use halligan_core::grant::Phase;
 use halligan_core::incident::IncidentStatus;
 use halligan_engine::caller::{IdempotencyUse, RequestAsk, Selection};
@@ -58,20 +59,38 @@ async fn the_second_person_is_another_human_who_may() {
     let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
     let hash = grant.request_hash.to_string();
     let mut phone = caller("alice");
-    phone.human.principal.subject = "alice-phone".to_owned();
+    let mut other_login = human("alice");
+    other_login.principal.subject = "alice-phone".to_owned();
+    phone.party = other_login.into();
     for who in [caller("alice"), phone] {
-        refused(&world, running.broker.acknowledge(&who, &id(&grant), &hash).await, ProblemKind::SamePerson);
+        refused(&world, running.broker.acknowledge(&who, &id(&grant), &hash, None).await, ProblemKind::SamePerson);
     }
     let mut stranger = caller("bob");
-    stranger.human.person = person("stranger");
-    refused(&world, running.broker.acknowledge(&stranger, &id(&grant), &hash).await, ProblemKind::NotPermitted);
+    stranger.party = Human { person: person("stranger"), ..human("bob") }.into();
+    refused(
+        &world,
+        running.broker.acknowledge(&stranger, &id(&grant), &hash, None).await,
+        ProblemKind::UnlinkedPrincipal,
+    );
     let other = "ab".repeat(32);
-    refused(&world, running.broker.acknowledge(&caller("bob"), &id(&grant), &other).await, ProblemKind::HashMismatch);
-    refused(&world, running.broker.acknowledge(&caller("bob"), &id(&grant), "no hash").await, ProblemKind::Invalid);
+    refused(
+        &world,
+        running.broker.acknowledge(&caller("bob"), &id(&grant), &other, None).await,
+        ProblemKind::HashMismatch,
+    );
+    refused(
+        &world,
+        running.broker.acknowledge(&caller("bob"), &id(&grant), "no hash", None).await,
+        ProblemKind::Invalid,
+    );
     refused(&world, mint(&running.broker, &grant).await, ProblemKind::WrongState);
     assert_eq!(phase(&world, &grant).await, Phase::Pending);
-    running.broker.acknowledge(&caller("bob"), &id(&grant), &hash).await.unwrap();
-    refused(&world, running.broker.acknowledge(&caller("carol"), &id(&grant), &hash).await, ProblemKind::WrongState);
+    running.broker.acknowledge(&caller("bob"), &id(&grant), &hash, None).await.unwrap();
+    refused(
+        &world,
+        running.broker.acknowledge(&caller("carol"), &id(&grant), &hash, None).await,
+        ProblemKind::WrongState,
+    );
 }
 
 #[tokio::test]
@@ -114,7 +133,7 @@ async fn conditions_lost_between_acknowledgement_and_mint_refuse_it() {
     let waiting_hash = waiting.request_hash.to_string();
     refused(
         &world,
-        restarted.broker.acknowledge(&caller("bob"), &id(&waiting), &waiting_hash).await,
+        restarted.broker.acknowledge(&caller("bob"), &id(&waiting), &waiting_hash, None).await,
         ProblemKind::CatalogueChanged,
     );
     assert_ne!(hash, waiting_hash);
@@ -123,7 +142,7 @@ async fn conditions_lost_between_acknowledgement_and_mint_refuse_it() {
     assert!(mint(&running.broker, &grant).await.is_ok(), "under an active grant the last known state suffices");
     refused(
         &world,
-        running.broker.acknowledge(&caller("bob"), &id(&waiting), &waiting_hash).await,
+        running.broker.acknowledge(&caller("bob"), &id(&waiting), &waiting_hash, None).await,
         ProblemKind::IncidentUnknown,
     );
     world.incidents.set(incident("INC-219"), IncidentStatus::Closed { known: true });
@@ -131,7 +150,7 @@ async fn conditions_lost_between_acknowledgement_and_mint_refuse_it() {
     assert_eq!(phase(&world, &grant).await, Phase::Revoked, "a closed incident ends the grant");
     refused(
         &world,
-        running.broker.acknowledge(&caller("bob"), &id(&waiting), &waiting_hash).await,
+        running.broker.acknowledge(&caller("bob"), &id(&waiting), &waiting_hash, None).await,
         ProblemKind::IncidentClosed,
     );
     assert_eq!(phase(&world, &waiting).await, Phase::Cancelled, "a closed incident cancels the request");
@@ -267,5 +286,5 @@ async fn the_big_red_button_needs_to_be_told_what() {
     keyed.idempotency = Some(IdempotencyUse { key, body_sha256: "a".to_owned() });
     assert_eq!(running.broker.revoke_all(&keyed, all, "stop").await.unwrap().len(), 2);
     assert_eq!((phase(&world, &one).await, phase(&world, &two).await), (Phase::Revoked, Phase::Revoked));
-    assert_eq!(human("alice"), one.request.requester);
+    assert_eq!(Party::from(human("alice")), one.request.requester);
 }

@@ -18,7 +18,7 @@ async fn story(world: &FakeWorld) -> Vec<String> {
     let running = world.start();
     let Ok(grant) = running.broker.request(&caller("alice"), ask()).await else { return received };
     let hash = grant.request_hash.to_string();
-    drop(running.broker.acknowledge(&caller("bob"), &id(&grant), &hash).await);
+    drop(running.broker.acknowledge(&caller("bob"), &id(&grant), &hash, None).await);
     for _ in 0..2 {
         if let Ok(minted) = running.broker.mint(&caller("alice"), &id(&grant)).await {
             received.push(minted.credentials.access_key_id);
@@ -134,7 +134,8 @@ async fn two_at_once_win_once() {
     let grant = one.broker.request(&caller("alice"), ask()).await.unwrap();
     let (id, hash) = (id(&grant), grant.request_hash.to_string());
     let (bob, carol) = (caller("bob"), caller("carol"));
-    let both = tokio::join!(one.broker.acknowledge(&bob, &id, &hash), two.broker.acknowledge(&carol, &id, &hash));
+    let both =
+        tokio::join!(one.broker.acknowledge(&bob, &id, &hash, None), two.broker.acknowledge(&carol, &id, &hash, None));
     assert_eq!([both.0.is_ok(), both.1.is_ok()].into_iter().filter(|won| *won).count(), 1);
     let activations = types(&world.store.entries()).into_iter().filter(|name| name == "grant.activated").count();
     assert_eq!(activations, 1);

@@ -67,7 +67,7 @@ async fn an_emergency_start_dies_unless_it_is_acknowledged() {
         running.broker.request(&caller("bob"), emergency()).await.unwrap(),
     );
     let (first, second) = (minted(&running.broker, &lone).await, minted_by("bob", &running.broker, &backed).await);
-    running.broker.acknowledge(&caller("carol"), &id(&backed), &backed.request_hash.to_string()).await.unwrap();
+    running.broker.acknowledge(&caller("carol"), &id(&backed), &backed.request_hash.to_string(), None).await.unwrap();
     let due = lone.activation().unwrap().fence().duration_since(fixtures::start()).as_secs();
     advance(&world, due);
     assert!(!world.aws.allows(&first), "it outlived its acknowledgement's deadline");
@@ -222,13 +222,17 @@ async fn an_extension_moves_the_end_for_new_mints_after_a_second_yes() {
     let grant = running.broker.extend(&caller("alice"), &id(&grant), 600, "not done").await.unwrap();
     let State::Active(waiting) = &grant.state else { panic!("not active") };
     let hash = waiting.extension.as_ref().unwrap().hash.to_string();
-    refused(&world, running.broker.acknowledge(&caller("alice"), &id(&grant), &hash).await, ProblemKind::SamePerson);
+    refused(
+        &world,
+        running.broker.acknowledge(&caller("alice"), &id(&grant), &hash, None).await,
+        ProblemKind::SamePerson,
+    );
     refused(
         &world,
         running.broker.extend(&caller("alice"), &id(&grant), 60, "more").await,
         ProblemKind::ExtensionPending,
     );
-    running.broker.acknowledge(&caller("carol"), &id(&grant), &hash).await.unwrap();
+    running.broker.acknowledge(&caller("carol"), &id(&grant), &hash, None).await.unwrap();
     let new = minted(&running.broker, &grant).await;
     advance(&world, 1_800);
     assert!(!world.aws.allows(&old), "copied credentials end at their old fence");
@@ -246,7 +250,7 @@ async fn deadlines_are_judged_when_no_worker_has_run() {
     let running = world.start();
     let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
     advance(&world, 100_000);
-    let late = running.broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string()).await;
+    let late = running.broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), None).await;
     refused(&world, late, ProblemKind::WrongState);
     assert_eq!(phase(&world, &grant).await, Phase::Lapsed);
 }
@@ -317,7 +321,11 @@ async fn no_clock_starts_and_no_deny_is_lifted_by_a_wrong_clock() {
     let policy = world.aws.policies(&grant.request.resolved.role_arn.to_string(), |policies| policies.len());
     assert_eq!(policy, 1, "the deny was lifted by a clock that is ahead");
     let hash = waiting.request_hash.to_string();
-    refused(&world, running.broker.acknowledge(&caller("bob"), &id(&waiting), &hash).await, ProblemKind::ClockSkewed);
+    refused(
+        &world,
+        running.broker.acknowledge(&caller("bob"), &id(&waiting), &hash, None).await,
+        ProblemKind::ClockSkewed,
+    );
     refused(&world, running.broker.request(&caller("alice"), emergency()).await, ProblemKind::ClockSkewed);
     // Ending waits for no clock.
     running.broker.give_back(&caller("alice"), &id(&other)).await.unwrap();

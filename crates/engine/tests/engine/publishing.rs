@@ -170,7 +170,7 @@ async fn a_store_restored_from_any_backup_learns_what_had_happened() {
     backups.push(original.store.backup());
     running.settle().await.unwrap();
     backups.push(original.store.backup());
-    running.broker.acknowledge(&caller("bob"), &id(&second), &second.request_hash.to_string()).await.unwrap();
+    running.broker.acknowledge(&caller("bob"), &id(&second), &second.request_hash.to_string(), None).await.unwrap();
     let key = minted(&running.broker, &second).await;
     running.settle().await.unwrap();
     let expected = grants(&original).await;

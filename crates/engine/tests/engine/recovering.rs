@@ -98,7 +98,13 @@ async fn a_true_fork_ends_with_the_archive_that_a_person_trusts() {
         assert!(kinds.contains(&kind), "{kind} was lost");
     }
     assert!(kinds.contains(&"log.imported".to_owned()));
-    assert!(running.broker.acknowledge(&caller("carol"), &id(&theirs), &theirs.request_hash.to_string()).await.is_ok());
+    assert!(
+        running
+            .broker
+            .acknowledge(&caller("carol"), &id(&theirs), &theirs.request_hash.to_string(), None)
+            .await
+            .is_ok()
+    );
     running.settle().await.unwrap();
     assert_eq!(forked.archive.size(), forked.store.last().await.unwrap());
 }

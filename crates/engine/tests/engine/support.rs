@@ -5,40 +5,53 @@ use std::sync::{Arc, Mutex};
 
 use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::{GroupId, PersonId};
-use halligan_engine::authority::GroupAuthority;
+use halligan_engine::access::{Access, AccessInForce};
 use halligan_engine::broker::Broker;
 use halligan_engine::caller::{Minted, RequestAsk};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::world::{FakeWorld, caller};
-use halligan_engine::ports::{Ask, Authority, Decision, GrantStore as _, QueuedEntry};
+use halligan_engine::ports::{GrantStore as _, QueuedEntry};
 use halligan_engine::problem::{Problem, ProblemKind};
+use halligan_policy::PolicySet;
 use jiff::SignedDuration;
 
-/// An authority whose people can be changed under way.
-#[derive(Default)]
-pub struct Groups(Mutex<BTreeMap<PersonId, BTreeSet<GroupId>>>);
+/// People whose groups can be changed under way.
+pub struct Groups {
+    people: Mutex<BTreeMap<PersonId, BTreeSet<GroupId>>>,
+    access: Arc<AccessInForce>,
+}
 
 impl Groups {
     pub fn put(&self, person: &str, groups: &[&str]) {
         let groups = groups.iter().map(|group| group.parse().unwrap()).collect();
-        self.0.lock().unwrap().insert(fixtures::person(person), groups);
+        let mut people = self.people.lock().unwrap();
+        people.insert(fixtures::person(person), groups);
+        self.access.replace(fixtures::access(people.clone()));
     }
-}
 
-impl Authority for Groups {
-    fn decide(&self, ask: &Ask<'_>) -> Decision {
-        GroupAuthority::new(self.0.lock().unwrap().clone()).decide(ask)
+    /// They are no person here any more.
+    pub fn remove(&self, person: &str) {
+        let mut people = self.people.lock().unwrap();
+        people.remove(&fixtures::person(person));
+        self.access.replace(fixtures::access(people.clone()));
+    }
+
+    /// With these policies in place of the built-in ones.
+    pub fn decide_by(&self, policies: PolicySet) {
+        let access = fixtures::access(self.people.lock().unwrap().clone());
+        self.access.replace(Access { policies, ..access });
     }
 }
 
 /// The groups that the fixtures' roles name, so that alice and bob may ask, bob
 /// and carol acknowledge, carol revoke.
-pub fn world() -> (FakeWorld, Arc<Groups>) {
-    let groups = Arc::new(Groups::default());
+pub fn world() -> (FakeWorld, Groups) {
+    let world = FakeWorld::new(fixtures::access(BTreeMap::new()));
+    let groups = Groups { people: Mutex::default(), access: world.access.clone() };
     groups.put("alice", &["on-call"]);
     groups.put("bob", &["on-call", "leads"]);
     groups.put("carol", &["leads", "security"]);
-    (FakeWorld::new(groups.clone()), groups)
+    (world, groups)
 }
 
 pub fn ask() -> RequestAsk {
@@ -63,7 +76,7 @@ pub fn id(grant: &Grant) -> String {
 /// alice asks, bob acknowledges.
 pub async fn active(broker: &Broker) -> Grant {
     let grant = broker.request(&caller("alice"), ask()).await.unwrap();
-    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string()).await.unwrap()
+    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), None).await.unwrap()
 }
 
 pub async fn mint(broker: &Broker, grant: &Grant) -> Result<Minted, Problem> {

@@ -95,7 +95,7 @@ async fn no_finding_hides_behind_another_of_a_lower_index() {
     log.change(900, "alice", "malic");
     let report = log.verify().await;
     insta::assert_snapshot!(words(&report), @r#"
-    life · entry 10, `credentials.intended` of grant 032aA2uJ8lstOwg9ydi7Yu, makes no legal life: `subject` is {"id":"prod-reader","kind":"aws-role"}: expected {"id":"prod-admin","kind":"aws-role"}
+    life · entry 10, `credentials.intended` of grant 032aA2uJ8lstOwg9ydi7Yu, makes no legal life: `subject` is {"kind":"aws-role","id":"prod-reader"}: expected {"kind":"aws-role","id":"prod-admin"}
     entry · entry 900 (`tile/entries/003`): the entry is not the one in the tree
     "#);
     // The bytes are wrong early: what the lives miss from there on is not told again and again.
@@ -110,7 +110,7 @@ async fn no_finding_hides_behind_another_of_a_lower_index() {
     log.touched.insert(log.bundle(0), Tampering::Overwritten);
     insta::assert_snapshot!(words(&log.verify().await), @r#"
     overwritten · entry 0 (`tile/entries/000`): other bytes were written over it: what was first written was read, and is verified
-    life · entry 10, `credentials.intended` of grant 032aA2uJ8lstOwg9ydi7Yu, makes no legal life: `subject` is {"id":"prod-reader","kind":"aws-role"}: expected {"id":"prod-admin","kind":"aws-role"}
+    life · entry 10, `credentials.intended` of grant 032aA2uJ8lstOwg9ydi7Yu, makes no legal life: `subject` is {"kind":"aws-role","id":"prod-reader"}: expected {"kind":"aws-role","id":"prod-admin"}
     entry · entry 20 (`tile/entries/000`): the entry is not the one in the tree
     "#);
     // A whole subtree that fits itself and nothing above is told when the walk has come to its end.
@@ -174,7 +174,7 @@ async fn a_checkpoint_counts_or_nothing_does() {
     insta::assert_snapshot!(judged(Terms { trust: watched, ..terms() }, Some(note.clone())).await, @"quorum · `checkpoint`: 0 of the witnesses cosigned it: expected 1");
     let checkpoint = SignedCheckpoint::parse(&note).unwrap().checkpoint().clone();
     let other = Checkpoint { origin: ORIGIN.to_owned(), root: Hash([7; 32]), ..checkpoint.clone() };
-    insta::assert_snapshot!(judged(terms(), Some(sign(other, signed_at()).to_bytes())).await, @"root · `checkpoint`: the tree has the root l1cQYHTys7l0nSQYgXYuoScecg/BUXgjUQoMp3gnKc0=: the checkpoint says BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+    insta::assert_snapshot!(judged(terms(), Some(sign(other, signed_at()).to_bytes())).await, @"root · `checkpoint`: the tree has the root X2bzTFI302QnE21EzvV/PL5CEBvrAYtVe5mAYRM7LW4=: the checkpoint says BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
     let fresh = |now| Terms { fresh: Some(Fresh { now, within: SignedDuration::from_mins(10) }), ..terms() };
     insta::assert_snapshot!(judged(fresh(at(100_601)), Some(note.clone())).await, @"stale · `checkpoint`: the log was last signed at 2026-03-02T06:46:40Z, 10m 1s ago: expected at most 10m");
     insta::assert_snapshot!(judged(fresh(at(99_000)), Some(note.clone())).await, @"early · `checkpoint`: the log was signed at 2026-03-02T06:46:40Z, which has not come: expected an earlier time");

@@ -1,12 +1,10 @@
 //! What the broker itself writes, on good days and on bad ones, makes the grants that its store has.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use halligan_core::entry::Sealed;
 use halligan_core::grant::{Command, Grant, Phase};
 use halligan_core::incident::IncidentStatus;
-use halligan_engine::authority::GroupAuthority;
 use halligan_engine::caller::RequestAsk;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::store::Fault;
@@ -24,7 +22,7 @@ fn world() -> FakeWorld {
         (fixtures::person("bob"), groups(&["on-call", "leads"])),
         (fixtures::person("carol"), groups(&["leads", "security"])),
     ]);
-    FakeWorld::new(Arc::new(GroupAuthority::new(people)))
+    FakeWorld::new(fixtures::access(people))
 }
 
 fn ask(emergency: bool) -> RequestAsk {
@@ -62,9 +60,9 @@ async fn story(world: &FakeWorld, running: &Running) {
     pass(world, 250);
     if let Ok(grant) = broker.request(&alice, ask(false)).await {
         let hash = grant.request_hash.to_string();
-        drop(broker.acknowledge(&alice, &id(&grant), &hash).await);
+        drop(broker.acknowledge(&alice, &id(&grant), &hash, None).await);
         pass(world, 1_001);
-        drop(broker.acknowledge(&bob, &id(&grant), &hash).await);
+        drop(broker.acknowledge(&bob, &id(&grant), &hash, None).await);
         drop(broker.mint(&alice, &id(&grant)).await);
         world.aws.fail_mint(MintError::OutcomeUnknown("reset".to_owned()));
         drop(broker.mint(&alice, &id(&grant)).await);
@@ -73,7 +71,7 @@ async fn story(world: &FakeWorld, running: &Running) {
             && let Some(extension) = &active.extension
         {
             pass(world, 40_000);
-            drop(broker.acknowledge(&bob, &id(&grant), &extension.hash.to_string()).await);
+            drop(broker.acknowledge(&bob, &id(&grant), &extension.hash.to_string(), None).await);
         }
         drop(broker.extend(&alice, &id(&grant), 60, "a little more").await);
         drop(broker.console(&alice, &id(&grant)).await);
@@ -81,7 +79,7 @@ async fn story(world: &FakeWorld, running: &Running) {
     }
     if let Ok(grant) = broker.request(&bob, ask(true)).await {
         drop(broker.mint(&bob, &id(&grant)).await);
-        drop(broker.acknowledge(&carol, &id(&grant), &grant.request_hash.to_string()).await);
+        drop(broker.acknowledge(&carol, &id(&grant), &grant.request_hash.to_string(), None).await);
         drop(broker.give_back(&bob, &id(&grant)).await);
     }
     drop(broker.request(&alice, ask(true)).await);
@@ -133,7 +131,7 @@ async fn a_clock_that_steps_back_changes_no_life() {
     let grant = running.broker.request(&caller("alice"), ask(false)).await.unwrap();
     pass(&world, -5_000);
     let id = grant.request.id.to_string();
-    running.broker.acknowledge(&caller("bob"), &id, &grant.request_hash.to_string()).await.unwrap();
+    running.broker.acknowledge(&caller("bob"), &id, &grant.request_hash.to_string(), None).await.unwrap();
     pass(&world, -5_000);
     running.broker.mint(&caller("alice"), &id).await.unwrap();
     let lives = check(&world, "back").await;

@@ -1,6 +1,6 @@
 //! Lives that nobody lived: each forged entry is found, by its index and its reason.
 
-use halligan_core::actor::Actor;
+use halligan_core::actor::{Actor, Freshness};
 use halligan_core::entry::Sealed;
 use halligan_core::event::{Event, Recorded, RevokedBy};
 use halligan_core::grant::{Command, Deadline, Grant};
@@ -54,6 +54,7 @@ fn extension(seconds: i64) -> Command {
         duration: SignedDuration::from_secs(seconds),
         reason: reason("it takes longer"),
         nonce: Nonce([7; 32]),
+        rules: Vec::new(),
     }
 }
 
@@ -120,12 +121,23 @@ fn the_second_person_is_another_person() {
     let nobody = active().0.edit(1, |entry| entry["actor"] = json!({"channel": "system"}));
     insta::assert_snapshot!(because(&nobody), @"1: nobody did it: expected a person");
     let (story, grant) = emergency();
-    let by_self = story.forge(&grant, &api("alice"), Event::GrantAcknowledged { request_hash: grant.request_hash }, 9);
+    let by_self = story.forge(&grant, &api("alice"), said_yes(&grant), 9);
     insta::assert_snapshot!(because(&by_self), @"2: at the time of its decision, the requester can't acknowledge their own grant: another person must");
     let (story, grant) = extended();
     let Event::ExtensionRequested { extension_hash, .. } = story.entries[5].entry.event else { panic!() };
     let ends_at = at(2_460);
-    let by_self = story.forge(&grant, &api("alice"), Event::ExtensionAcknowledged { extension_hash, ends_at }, 90);
+    let by_self = story.forge(
+        &grant,
+        &api("alice"),
+        Event::ExtensionAcknowledged {
+            extension_hash,
+            ends_at,
+            signed: None,
+            rules: Vec::new(),
+            fresh: Freshness::default(),
+        },
+        90,
+    );
     insta::assert_snapshot!(because(&by_self), @"6: at the time of its decision, the requester can't acknowledge an extension of their own grant: another person must");
 }
 
@@ -144,7 +156,7 @@ fn an_activation_has_its_acknowledgement_and_its_times() {
     let never_due = emergency().0.edit(1, |entry| entry["data"]["ack_due"] = Value::Null);
     insta::assert_snapshot!(because(&never_due), @r#"1: `ack_due` is null: expected "2026-03-01T03:05:00Z""#);
     let (story, grant) = active();
-    let twice = story.forge(&grant, &api("carol"), Event::GrantAcknowledged { request_hash: grant.request_hash }, 80);
+    let twice = story.forge(&grant, &api("carol"), said_yes(&grant), 80);
     insta::assert_snapshot!(because(&twice), @"5: at the time of its decision, can't acknowledge a grant that is active");
 }
 
@@ -174,7 +186,7 @@ fn a_request_is_what_its_hash_says() {
     nobody = 0: nobody did it: expected a person
     no incident = 0: it names no incident: expected one
     no reason = 0: it commits to no reason: expected one
-    something else than a role = 0: `subject` is {"id":"prod-admin","kind":"gate"}: expected {"id":"a role's name","kind":"aws-role"}
+    something else than a role = 0: `subject` is {"kind":"gate","id":"prod-admin"}: expected {"kind":"aws-role","id":"a role's name"}
     "#);
     let (mut story, _) = active();
     story.entries[0].personal.as_mut().unwrap().fields.0.insert("reason".to_owned(), "another".to_owned());
@@ -216,9 +228,9 @@ fn every_entry_of_a_life_is_about_the_same() {
     }
     let (first, rest) = words.split_at(words.match_indices('\n').nth(3).unwrap().0);
     insta::assert_snapshot!(first, @r#"
-    subject = 1: `subject` is {"id":"prod-reader","kind":"aws-role"}: expected {"id":"prod-admin","kind":"aws-role"}
-    incident = 1: `incident` is {"id":"INC-1","provider":"file"}: expected {"id":"INC-219","provider":"file"}
-    no incident = 1: `incident` is null: expected {"id":"INC-219","provider":"file"}
+    subject = 1: `subject` is {"kind":"aws-role","id":"prod-reader"}: expected {"kind":"aws-role","id":"prod-admin"}
+    incident = 1: `incident` is {"provider":"file","id":"INC-1"}: expected {"provider":"file","id":"INC-219"}
+    no incident = 1: `incident` is null: expected {"provider":"file","id":"INC-219"}
     requester = 1: `links.requester` is "carol": expected "alice"
     "#);
     assert!(rest.contains("5: `links.requester`"), "{rest}");
@@ -287,7 +299,7 @@ fn a_deadline_passes_in_its_time_by_itself() {
     insta::assert_snapshot!(because(&expired(1_860, 1_800)), @r#"5: `ends_at` is "2026-03-01T03:30:00Z": expected "2026-03-01T03:31:00Z""#);
     assert_eq!(found(&expired(1_860, 1_860)), "nothing");
     let (story, grant) = active();
-    let overdue = Event::GrantRevoked { cause: RevokedBy::AcknowledgementOverdue };
+    let overdue = Event::GrantRevoked { cause: RevokedBy::AcknowledgementOverdue, rules: Vec::new() };
     insta::assert_snapshot!(because(&story.forge(&grant, &Actor::SYSTEM, overdue, 400)), @"5: at the time of its decision, the grant has no such deadline now");
     let (mut story, grant) = active();
     let elapsed = fixtures::apply(&grant, Command::Elapse(Deadline::Expire), at(2_000));
@@ -313,7 +325,7 @@ fn answers_and_ends_are_by_whom_they_can_be() {
         story.add(&grant, actor, Recorded::with_reason(event, &reason("no")), at(80));
         because(&story.entries)
     };
-    let revoked_by = |cause| Event::GrantRevoked { cause };
+    let revoked_by = |cause| Event::GrantRevoked { cause, rules: Vec::new() };
     let carol = || human("carol").person;
     insta::assert_snapshot!(ended(&api("bob"), Event::GrantReturned {}), @"5: at the time of its decision, only the requester can return a grant");
     insta::assert_snapshot!(ended(&api("bob"), revoked_by(RevokedBy::Person(carol()))), @r#"5: `cause` is {"person":"carol"}: expected {"person":"bob"}"#);
@@ -328,7 +340,7 @@ fn answers_and_ends_are_by_whom_they_can_be() {
 #[test]
 fn what_is_over_stays_over() {
     let (story, grant) = revoked();
-    let again = Event::GrantRevoked { cause: RevokedBy::FoundEnded };
+    let again = Event::GrantRevoked { cause: RevokedBy::FoundEnded, rules: Vec::new() };
     insta::assert_snapshot!(because(&story.forge(&grant, &Actor::SYSTEM, again, 100)), @"6: at the time of its decision, can't find ended a grant that is revoked");
     let (story, grant) = revoked();
     let active_again = Event::GrantActivated { activated_at: at(100), ends_at: at(1_900), ack_due: None };
@@ -352,7 +364,13 @@ fn extensions_are_bounded_and_void_with_their_grant() {
     insta::assert_snapshot!(because(&story.edit(5, |entry| entry["data"]["duration_seconds"] = json!(99_999))), @"5: at the time of its decision, the access would last PT28H16M39S: expected at most PT4H in all");
     let (mut story, grant) = extended();
     let Event::ExtensionRequested { extension_hash, .. } = story.entries[5].entry.event else { panic!() };
-    let event = Event::ExtensionAcknowledged { extension_hash, ends_at: at(9_999) };
+    let event = Event::ExtensionAcknowledged {
+        extension_hash,
+        ends_at: at(9_999),
+        signed: None,
+        rules: Vec::new(),
+        fresh: Freshness::default(),
+    };
     insta::assert_snapshot!(because(&story.clone().forge(&grant, &api("bob"), event, 90)), @r#"6: `ends_at` is "2026-03-01T05:46:39Z": expected "2026-03-01T03:41:00Z""#);
     let again = story.entries[5].entry.event.clone();
     story.add(&grant, &api("alice"), Recorded::with_reason(again, &reason("it takes longer")), at(90));
@@ -427,7 +445,12 @@ fn entries_that_concern_no_life_are_not_looked_into() {
         kind: "grant.acknowledged".to_owned(),
         sha256: "00".repeat(32),
     };
-    let refused = Event::ActionRefused { action: "mint".to_owned(), problem: "x".to_owned(), unmet: Vec::new() };
+    let refused = Event::ActionRefused {
+        action: "mint".to_owned(),
+        problem: "x".to_owned(),
+        rules: Vec::new(),
+        unmet: Vec::new(),
+    };
     for event in [aside, refused] {
         story.add(&grant, &api("alice"), Recorded::plain(event), at(5));
     }
@@ -505,7 +528,7 @@ fn memory_stays_flat() {
     // A life of two entries, lived again and again. Without its reason the hash is the one that is told.
     let mut story = Story::default();
     let grant = story.tell(&api("alice"), Asking::new(1).emergency().open(), at(0));
-    story.act(&grant, &api("alice"), Command::Return { by: human("alice") }, at(0));
+    story.act(&grant, &api("alice"), Command::Return { by: human("alice").into() }, at(0));
     let [requested, activated, returned] = &story.entries.iter().map(erased).collect::<Vec<_>>()[..] else { panic!() };
     let relived = |sealed: &Sealed, number: u64| {
         let mut sealed = sealed.clone();
@@ -536,4 +559,9 @@ fn memory_stays_flat() {
         let twice = lives.enter(0, &relived(requested, known)).unwrap_err();
         assert_eq!(twice.because.to_string(), "the grant was asked for before", "{known}");
     }
+}
+
+fn said_yes(grant: &Grant) -> Event {
+    let (request_hash, fresh) = (grant.request_hash, Freshness::default());
+    Event::GrantAcknowledged { request_hash, remaining: 0, signed: None, rules: Vec::new(), fresh }
 }

@@ -7,7 +7,7 @@ use halligan_core::actor::Actor;
 use halligan_core::entry::{Draft, Sealed};
 use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{
-    Command, Deadline, ExtensionHash, Grant, MintDraft, Refusal, RequestHash, State, Transition,
+    Command, Deadline, ExtensionHash, Grant, MintDraft, Refusal, RequestHash, State, Transition, Yes,
 };
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::{GrantId, MintId, Nonce};
@@ -123,7 +123,12 @@ impl Deployment {
             Try::Mint => self.mint(&grant, version, by, now),
             Try::Outcome { how } => self.outcome(&grant, *how, now),
             Try::Refused => {
-                let event = Event::ActionRefused { action: "mint".to_owned(), problem: "x".to_owned(), unmet: vec![] };
+                let event = Event::ActionRefused {
+                    action: "mint".to_owned(),
+                    problem: "x".to_owned(),
+                    rules: Vec::new(),
+                    unmet: Vec::new(),
+                };
                 self.append(&grant, api(by), event, now);
             }
             Try::Noise => self.append(&grant, Actor::SYSTEM, Event::ClockSkewed { skew_ms: 5, stopped: false }, now),
@@ -160,7 +165,7 @@ impl Deployment {
         if number.is_multiple_of(3) {
             by.principal.subject.push_str(r#"-phone","actor":{"channel":"system"}\"#);
         }
-        let Ok(fence) = grant.mint_fence(&by, now) else { return };
+        let Ok(fence) = grant.mint_fence(&by.clone().into(), now) else { return };
         let role = fixtures::role(grant.request.target.id.as_str());
         let draft = MintDraft {
             mint: MintId(fixtures::uuid(number)),
@@ -170,9 +175,10 @@ impl Deployment {
             source_identity: SourceIdentity::new("whatever is shown", &by.principal.issuer, &by.principal.subject),
             policy: session_policy(&role.scopes[&role.default_scope], fence).unwrap(),
             token_seconds: MintDraft::token_seconds(now, fence, role.session_max),
+            rules: Vec::new(),
         };
         let mint = draft.mint;
-        let (transition, _) = grant.intend_mint(&by, draft, false, now).unwrap();
+        let (transition, _) = grant.intend_mint(&by.clone().into(), draft, false, now).unwrap();
         self.commit(transition, Some(version), &Actor::api(by), now);
         self.open.push((grant.request.id, mint));
     }
@@ -221,7 +227,7 @@ impl Deployment {
 
 /// Somebody of whom that would be taken.
 fn fitting(grant: &Grant, attempt: &Try) -> &'static str {
-    let requester = grant.request.requester.person.as_str();
+    let requester = grant.request.requester.as_str();
     let is_requesters = matches!(attempt, Try::Withdraw | Try::Extend { .. } | Try::Return | Try::Mint);
     PEOPLE.into_iter().find(|person| (*person == requester) == is_requesters).unwrap()
 }
@@ -234,25 +240,28 @@ fn command(grant: &Grant, attempt: &Try, by: &str, now: Timestamp) -> (Command, 
     let wrong = "00".repeat(32);
     let (who, why) = (human(by), fixtures::reason("because of \"this\" \u{2764} and that"));
     let command = match attempt {
-        Try::Acknowledge { right_hash: true } => Command::Acknowledge { by: who, hash: grant.request_hash },
+        Try::Acknowledge { right_hash: true } => {
+            Command::Acknowledge { by: who, hash: grant.request_hash, yes: Yes::default() }
+        }
         Try::Acknowledge { right_hash: false } => {
-            Command::Acknowledge { by: who, hash: RequestHash::try_from(wrong).unwrap() }
+            Command::Acknowledge { by: who, hash: RequestHash::try_from(wrong).unwrap(), yes: Yes::default() }
         }
         Try::Decline => Command::Decline { by: who, reason: why },
-        Try::Withdraw => Command::Withdraw { by: who },
+        Try::Withdraw => Command::Withdraw { by: who.into() },
         Try::Extend { seconds } => Command::RequestExtension {
             by: who,
             duration: SignedDuration::from_secs(*seconds),
             reason: why,
             nonce: Nonce([u8::try_from(seconds % 251).unwrap(); 32]),
+            rules: Vec::new(),
         },
         Try::AcknowledgeExtension => {
             let hash = extension.unwrap_or_else(|| ExtensionHash::try_from(wrong).unwrap());
-            Command::AcknowledgeExtension { by: who, hash }
+            Command::AcknowledgeExtension { by: who, hash, yes: Yes::default() }
         }
         Try::DeclineExtension => Command::DeclineExtension { by: who, reason: why },
-        Try::Return => Command::Return { by: who },
-        Try::Revoke => Command::Revoke { by: who, reason: why },
+        Try::Return => Command::Return { by: who.into() },
+        Try::Revoke => Command::Revoke { by: who, reason: why, rules: Vec::new() },
         Try::CloseIncident => return (Command::CloseIncident, Actor::SYSTEM),
         Try::FindEnded => return (Command::FindEnded, Actor::SYSTEM),
         Try::Elapse(deadline) => return (Command::Elapse(*deadline), Actor::SYSTEM),

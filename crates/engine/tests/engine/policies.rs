@@ -1,0 +1,166 @@
+//! What the policies decide, as people meet it: at the request, at the yes, at each mint.
+
+use halligan_core::actor::{Freshness, Shown};
+use halligan_core::event::Event;
+use halligan_core::incident::OpenIncident;
+use halligan_engine::caller::Caller;
+use halligan_engine::fakes::fixtures;
+use halligan_engine::fakes::world::caller;
+use halligan_engine::problem::ProblemKind;
+use halligan_policy::{DEFAULT, Known, Obligation, PolicySet, Source};
+
+use crate::support::{Groups, active, ask, id, mint, refused, types, world};
+
+/// The built-in policies, and these.
+fn and(groups: &Groups, text: &str) {
+    let known = Known {
+        persons: ["alice", "bob", "carol"].map(fixtures::person).into(),
+        machines: ["deploy".parse().unwrap()].into(),
+        groups: ["on-call", "leads", "security"].map(|name| name.parse().unwrap()).into(),
+        roles: ["prod-admin", "prod-reader"].map(fixtures::role_id).into(),
+    };
+    let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
+    let loaded = PolicySet::load(&[source("default.cedar", DEFAULT), source("more.cedar", text)], &known);
+    groups.decide_by(loaded.unwrap());
+}
+
+fn with_mfa(name: &str, seconds: i64) -> Caller {
+    let fresh = Freshness { auth_age_seconds: Some(seconds), mfa_age_seconds: Some(seconds) };
+    Caller { shown: Shown { fresh, ..Shown::default() }, ..caller(name) }
+}
+
+const FRESH_MFA: &str = r#"
+    @id("fresh-mfa")
+    @satisfiedBy("sign in again with a second factor: it must not be older than 15 minutes")
+    @obliges("stepUp")
+    forbid (principal, action == Halligan::Action::"acknowledge", resource)
+    unless { context has mfaAgeSeconds && context.mfaAgeSeconds <= 900 };
+"#;
+
+#[tokio::test]
+async fn a_yes_without_a_fresh_second_factor_is_refused_and_says_what_would_do() {
+    let (world, groups) = world();
+    and(&groups, FRESH_MFA);
+    let running = world.start();
+    let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    let (name, hash) = (id(&grant), grant.request_hash.to_string());
+    for stale in [caller("bob"), with_mfa("bob", 901)] {
+        let problem = refused(
+            &world,
+            running.broker.acknowledge(&stale, &name, &hash, None).await,
+            ProblemKind::NotPermitted,
+        );
+        assert_eq!(problem.rules, ["fresh-mfa"]);
+        assert_eq!(problem.obligations, [Obligation::StepUp]);
+        assert!(problem.unmet[0].contains("15 minutes"), "{:?}", problem.unmet);
+    }
+    running.broker.acknowledge(&with_mfa("bob", 900), &name, &hash, None).await.unwrap();
+    // It was fresh when they said yes; nobody asks bob again while alice works.
+    mint(&running.broker, &grant).await.unwrap();
+    world.clock.advance(jiff::SignedDuration::from_mins(20));
+    mint(&running.broker, &grant).await.unwrap();
+}
+
+/// A rule that is made after the yes counts at the next mint.
+#[tokio::test]
+async fn a_tighter_policy_stops_what_was_acknowledged_before_it() {
+    let (world, groups) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    mint(&running.broker, &grant).await.unwrap();
+    and(&groups, FRESH_MFA);
+    let problem = refused(&world, mint(&running.broker, &grant).await, ProblemKind::NotPermitted);
+    assert_eq!(problem.rules, ["fresh-mfa"], "bob had shown no second factor");
+}
+
+#[tokio::test]
+async fn who_opened_the_incident_does_not_acknowledge() {
+    let (world, groups) = world();
+    and(&groups, r#"
+        @id("another-than-the-incidents-creator")
+        @satisfiedBy("somebody else than who opened the incident must acknowledge")
+        forbid (principal, action == Halligan::Action::"acknowledge", resource)
+        when { context has incident && context.incident has creatorName && context.incident.creatorName == "bob" };
+    "#);
+    let running = world.start();
+    let open = OpenIncident { creator: Some("bob".to_owned()), ..OpenIncident::default() };
+    world.incidents.open_as(fixtures::incident("INC-219"), open);
+    let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    let (name, hash) = (id(&grant), grant.request_hash.to_string());
+    refused(&world, running.broker.acknowledge(&caller("bob"), &name, &hash, None).await, ProblemKind::NotPermitted);
+    running.broker.acknowledge(&caller("carol"), &name, &hash, None).await.unwrap();
+}
+
+/// Policies are written by people: one that lets everybody do everything still can't make
+/// one person two, or lengthen what the catalogue bounds.
+#[tokio::test]
+async fn no_policy_lets_somebody_acknowledge_their_own_request_or_exceed_a_limit() {
+    let (world, groups) = world();
+    and(&groups, r#"@id("anything-goes") @satisfiedBy("nothing") permit (principal, action, resource);"#);
+    let running = world.start();
+    let too_long = halligan_engine::caller::RequestAsk { duration_seconds: 999_999, ..ask() };
+    refused(&world, running.broker.request(&caller("alice"), too_long).await, ProblemKind::Duration);
+    let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    let own = running.broker.acknowledge(&caller("alice"), &id(&grant), &grant.request_hash.to_string(), None).await;
+    refused(&world, own, ProblemKind::SamePerson);
+    refused(&world, running.broker.mint(&caller("bob"), &id(&grant)).await, ProblemKind::WrongState);
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_evaluated_refuses_and_is_told_once() {
+    let (world, groups) = world();
+    and(&groups, r#"
+        @id("overflows") @satisfiedBy("a policy that can be evaluated")
+        forbid (principal, action == Halligan::Action::"request", resource)
+        when { context has durationSeconds && context.durationSeconds * 9223372036854775807 > 1 };
+    "#);
+    let running = world.start();
+    for _ in 0..3 {
+        let problem =
+            refused(&world, running.broker.request(&caller("alice"), ask()).await, ProblemKind::NotPermitted);
+        assert_eq!(problem.rules, ["overflows"]);
+    }
+    let faulty = types(&world.store.entries()).iter().filter(|kind| *kind == "policy.faulty").count();
+    assert_eq!(faulty, 1);
+}
+
+/// Every decision is in the record, with the rules that made it.
+#[tokio::test]
+async fn the_record_names_the_rules_of_each_decision() {
+    let (world, _) = world();
+    let running = world.start();
+    let grant = active(&running.broker).await;
+    mint(&running.broker, &grant).await.unwrap();
+    running.broker.revoke(&caller("carol"), &id(&grant), "it is fixed").await.unwrap();
+    refused(&world, running.broker.request(&caller("carol"), ask()).await, ProblemKind::NotPermitted);
+    let mut decided = Vec::new();
+    for entry in world.store.entries() {
+        let event = entry.sealed.entry.event;
+        let rules = match &event {
+            Event::GrantRequested { rules, .. }
+            | Event::GrantAcknowledged { rules, .. }
+            | Event::CredentialsIntended { rules, .. }
+            | Event::GrantRevoked { rules, .. }
+            | Event::ActionRefused { rules, .. } => rules.clone(),
+            _ => continue,
+        };
+        assert!(!rules.is_empty(), "{}", event.kind());
+        decided.push(event.kind());
+    }
+    assert_eq!(
+        decided,
+        ["grant.requested", "grant.acknowledged", "credentials.intended", "grant.revoked", "action.refused"]
+    );
+}
+
+#[tokio::test]
+async fn a_person_removed_between_yes_and_mint_ends_it() {
+    for removed in ["alice", "bob"] {
+        let (world, groups) = world();
+        let running = world.start();
+        let grant = active(&running.broker).await;
+        mint(&running.broker, &grant).await.unwrap();
+        groups.remove(removed);
+        refused(&world, mint(&running.broker, &grant).await, ProblemKind::UnlinkedPrincipal);
+    }
+}
