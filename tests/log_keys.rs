@@ -46,8 +46,12 @@ async fn a_log_outlives_its_key() {
     })
     .await;
     assert!(refusal.contains("none of the log's keys signed it"), "{refusal}");
-    let ready = world.send(world.http().get(format!("{}/readyz", world.broker.url))).await;
-    assert_eq!(ready.status, 503);
+    let ready = eventually("an answer", async || {
+        let answer = world.http().get(format!("{}/readyz", world.broker.url)).send().await;
+        answer.ok().map(|answer| answer.status().as_u16())
+    })
+    .await;
+    assert_eq!(ready, 503);
     world.broker.kill().await;
 
     sign_with(&mut world, "second.key", &[&first]);
