@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::passkeys::{confirmed, passkey};
 use crate::places::{Store, change, explained, happened, properties, tree};
-use crate::sessions::{hash, login, proof, session};
+use crate::sessions::{entry, hash, login, proof, session};
 
 properties!(
     Store: an_older_store_becomes_what_the_log_says,
@@ -34,6 +34,7 @@ properties!(
     an_import_applies_what_the_log_says_of_passkeys,
     an_import_that_is_refused_ends_nothing,
     commits_beside_imports_lose_nothing,
+    people_who_sign_in_beside_imports_are_in_or_out,
 );
 
 /// The import of the log's entries behind `after`, where the store has `own`.
@@ -543,4 +544,63 @@ async fn commits_beside_imports_lose_nothing(store: Store) {
     let written = (0..4_u64).flat_map(|writer| (0..24).map(move |n| uuid(1_000 + 100 * writer + n)));
     let expected: BTreeSet<_> = shared.into_iter().map(uuid).chain(written).collect();
     assert_eq!(found, expected);
+}
+
+/// Nothing of theirs is half done, and nothing fails but by somebody else being first.
+async fn people_who_sign_in_beside_imports_are_in_or_out(store: Store) {
+    let people = (1..=4_u64).map(|number| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let name = ["alice", "bob", "carol", "alice"][number as usize - 1];
+            let fine = |outcome: Result<(), StoreError>| match outcome {
+                Ok(()) => true,
+                Err(StoreError::Conflict) => false,
+                Err(error) => panic!("{error}"),
+            };
+            let mut entered = 0;
+            for round in 0..10 {
+                let number = 1_000 * number + 10 * round;
+                let begun = store.ceremonies.begin(&hash(number), "body", at(60), 50, at(0)).await;
+                if fine(begun) && store.ceremonies.take(&hash(number), at(1)).await.unwrap().is_some() {
+                    let opened = store.sessions.open(&session(number, name, 0), vec![entry(number)], at(1)).await;
+                    assert!(fine(opened), "nobody else has its token");
+                    entered += 1;
+                    store.groups.saw_groups(&login(name), &BTreeSet::new(), at(1)).await.unwrap();
+                    fine(store.sessions.touch(&hash(number), &proof(2), at(2)).await);
+                }
+                let key = passkey(&format!("key{number}"), name, 0);
+                assert!(fine(store.passkeys.keep(&key, None, vec![entry(number + 1)], at(1)).await));
+                let changed = confirmed(&key, "dave", 3);
+                if fine(store.passkeys.keep(&changed, Some(&key), vec![], at(3)).await) && round % 2 == 0 {
+                    fine(store.passkeys.remove(&key.credential, vec![], at(4)).await);
+                }
+                let ended = match round % 3 {
+                    0 => store.sessions.end(&hash(number), vec![entry(number + 2)], at(5)).await.unwrap(),
+                    1 => store.sessions.end_of(&[login(name), login("bob")].into()).await.unwrap() > 0,
+                    _ => store.sessions.forget(at(-1), at(-1), 5).await.unwrap() > 0,
+                };
+                entered += u64::from(ended && round % 3 == 0);
+                entered += 1;
+            }
+            entered
+        })
+    });
+    let people: Vec<_> = people.collect();
+    let mut imports = 0;
+    while imports < 4 || !people.iter().all(tokio::task::JoinHandle::is_finished) {
+        let own = store.entries().await;
+        let news = (0..40).map(|round| PasskeyNews::Removed(format!("key{}", 1_000 + 10 * round)));
+        let import = Import { passkeys: news.collect(), ..import_of(&own, own.len() as u64, &own) };
+        match store.restore.import(import, at(99)).await {
+            Ok(()) => imports += 1,
+            Err(StoreError::Conflict) => {}
+            Err(error) => panic!("{error}"),
+        }
+        tokio::task::yield_now().await;
+    }
+    let mut entered = 0;
+    for person in people {
+        entered += person.await.unwrap();
+    }
+    assert_eq!(state(&store).await.1, entered, "an entry for each that was done");
 }
