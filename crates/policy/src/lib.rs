@@ -12,12 +12,15 @@ mod index;
 mod load;
 mod question;
 mod set;
+pub mod testing;
 mod translate;
 mod vocabulary;
 mod wording;
+mod world;
 
 pub use decide::{Decision, Obligation};
 pub use load::{DEFAULT, Known, LoadError, Source};
 pub use question::{Action, Context, GateIn, IncidentIn, MachineIn, PersonIn, Question, Resource, SignInMethod, Who};
 pub use set::PolicySet;
 pub use vocabulary::SCHEMA;
+pub use world::{Broker, Incident, Log, Machine, Occasion, Person, World};

@@ -84,7 +84,7 @@ fn check_action(literal: &EntityUid) -> Option<Unknown> {
 }
 
 /// The nearest of these names, if one is near.
-pub(super) fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn near<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = names.into_iter().map(|known| (strsim::jaro_winkler(name, known), known));
     scored.filter(|(score, _)| *score > 0.8).max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
 }

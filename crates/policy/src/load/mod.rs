@@ -13,7 +13,8 @@ use miette::Diagnostic;
 use sha2::{Digest as _, Sha256};
 
 pub use error::LoadError;
-use text::Text;
+pub(crate) use literals::near;
+pub(crate) use text::Text;
 
 use crate::question::Action;
 use crate::set::{PolicySet, Rule};

@@ -4,7 +4,8 @@ use miette::Diagnostic;
 
 use super::{LoadError, Source};
 
-pub(super) struct Text<'a> {
+/// A text, to point into.
+pub(crate) struct Text<'a> {
     source: &'a Source,
 }
 
@@ -34,6 +35,15 @@ impl<'a> Text<'a> {
             expected: None,
             excerpt: Some(format!("{in_line}{rest}")),
         }
+    }
+
+    /// What is no such JSON.
+    pub fn refused_by_json(&self, error: &serde_json::Error) -> LoadError {
+        let before = self.text().split_inclusive('\n').take(error.line().saturating_sub(1));
+        let offset = before.map(str::len).sum::<usize>() + error.column().saturating_sub(1);
+        let text = error.to_string();
+        let place = format!(" at line {} column {}", error.line(), error.column());
+        self.error(offset, text.strip_suffix(&place).unwrap_or(&text))
     }
 
     /// What Cedar's parser refused.

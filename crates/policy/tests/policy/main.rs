@@ -3,5 +3,6 @@
 
 mod bad_days;
 mod defaults;
+mod files;
 mod loading;
 mod world;
