@@ -141,7 +141,7 @@ function build(keys) {
         accountId: id,
         claims: () => ({ sub: id, ...people[id] }),
       },
-    // Whoever signs in consents.
+    // Whoever signs in consents to all.
     loadExistingGrant: async (ctx) => {
       const { client, session, params } = ctx.oidc;
       const grant = new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
@@ -185,7 +185,7 @@ async function interaction(request, response) {
   const form = new URLSearchParams(await bodyOf(request));
   const how = form.get('mfa') ? { acr: 'mfa', amr: ['pwd', 'otp', 'mfa'] } : { acr: 'pwd', amr: ['pwd'] };
   const result = Object.hasOwn(people, form.get('login'))
-    ? { login: { accountId: form.get('login'), ...how } }
+    ? { login: { accountId: form.get('login'), ...how }, consent: {} }
     : { error: 'access_denied', error_description: 'nobody of that name' };
   return current.provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
 }

@@ -15,6 +15,7 @@ pub(super) const REFRESH_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Cached<T> {
     lifetime: Duration,
+    failure_lifetime: Duration,
     slot: Mutex<Slot<T>>,
 }
 
@@ -43,7 +44,13 @@ impl<T> Slot<T> {
 
 impl<T> Cached<T> {
     pub(super) fn new(lifetime: Duration) -> Self {
-        Self { lifetime, slot: Mutex::new(Slot { known: None, failed: None, refreshed: None }) }
+        Self::with_failures(lifetime, Duration::ZERO)
+    }
+
+    /// Failures are kept for a while too.
+    pub(super) fn with_failures(lifetime: Duration, failure_lifetime: Duration) -> Self {
+        let slot = Mutex::new(Slot { known: None, failed: None, refreshed: None });
+        Self { lifetime, failure_lifetime, slot }
     }
 
     /// The document, not older than its lifetime.
@@ -62,7 +69,7 @@ impl<T> Cached<T> {
             return Ok(Arc::clone(value));
         }
         if let Some((at, error)) = &slot.failed
-            && *at >= asked
+            && (*at >= asked || at.elapsed() < self.failure_lifetime)
         {
             return Err(error.clone());
         }

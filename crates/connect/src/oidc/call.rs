@@ -13,7 +13,7 @@ use secrecy::ExposeSecret as _;
 use crate::http::{self, Failure, Patience};
 
 /// One attempt: whoever is signing in is there to try again.
-const PATIENCE: Patience = Patience {
+pub(super) const PATIENCE: Patience = Patience {
     attempt: Duration::from_secs(4),
     total: Duration::from_secs(4),
     first_pause: Duration::ZERO,
@@ -26,6 +26,7 @@ pub(super) const ANSWER_BYTES_MAX: usize = 256 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     client: Client,
+    patience: Patience,
     /// Where the issuer is over https, nothing of it may be elsewhere.
     https_only: bool,
 }
@@ -35,17 +36,17 @@ impl Caller {
     ///
     /// # Errors
     /// A text that follows the name of the setting.
-    pub(super) fn new(issuer: &Url) -> Result<Self, String> {
+    pub(super) fn new(issuer: &Url, patience: Patience) -> Result<Self, String> {
         http::check(issuer)?;
-        let client = http::client(issuer, &PATIENCE, redirect::Policy::none())?;
-        Ok(Self { client, https_only: !http::is_plain(issuer) })
+        let client = http::client(issuer, &patience, redirect::Policy::none())?;
+        Ok(Self { client, patience, https_only: !http::is_plain(issuer) })
     }
 
     /// The same, where only the authorities in a PEM file vouch for the other side.
     ///
     /// # Errors
     /// A text that follows the name of the setting.
-    pub(super) fn trusting(issuer: &Url, ca_file: &Path) -> Result<Self, String> {
+    pub(super) fn trusting(issuer: &Url, patience: Patience, ca_file: &Path) -> Result<Self, String> {
         http::check(issuer)?;
         let expected = "expected a file of certificates in PEM";
         let pem = std::fs::read(ca_file).map_err(|error| format!("can't be read ({error}): {expected}"))?;
@@ -53,8 +54,8 @@ impl Caller {
         if authorities.is_empty() {
             return Err(format!("holds no certificate: {expected}"));
         }
-        let client = http::builder(issuer, &PATIENCE, redirect::Policy::none()).tls_certs_only(authorities);
-        Ok(Self { client: http::built(client)?, https_only: !http::is_plain(issuer) })
+        let client = http::builder(issuer, &patience, redirect::Policy::none()).tls_certs_only(authorities);
+        Ok(Self { client: http::built(client)?, patience, https_only: !http::is_plain(issuer) })
     }
 
     /// The whole of a JSON document. `whose` names it in errors: `its key set`.
@@ -75,10 +76,10 @@ impl Caller {
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
         }
-        let request = request.build().map_err(|error| unanswered(whose, error))?;
+        let request = request.build().map_err(|error| self.unanswered(whose, error))?;
         let (status, answer) = self.ask(whose, request).await?;
         if status != StatusCode::OK {
-            return Err(ProviderError::Refused(format!("{whose} was answered with {}", status.as_u16())));
+            return Err(ProviderError::Refused(format!("{whose} answered {}", status.as_u16())));
         }
         Ok(answer.into_body())
     }
@@ -95,27 +96,32 @@ impl Caller {
     }
 
     async fn ask(&self, whose: &str, request: Request) -> Result<(StatusCode, HttpResponse), ProviderError> {
-        let response = self.client.execute(request).await.map_err(|error| unanswered(whose, error))?;
+        let response = self.client.execute(request).await.map_err(|error| self.unanswered(whose, error))?;
         let status = response.status();
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
         {
-            return Err(ProviderError::Unavailable(format!("{whose} was answered with {}", status.as_u16())));
+            return Err(ProviderError::Unavailable(format!("{whose} answered {}", status.as_u16())));
         }
         if status.is_redirection() {
             return Err(ProviderError::Refused(format!(
-                "{whose} was answered with a redirect ({}), which is not followed",
+                "{whose} answered with a redirect ({}), which is not followed",
                 status.as_u16()
             )));
         }
         let headers = response.headers().clone();
-        let body = http::body(response, ANSWER_BYTES_MAX + 1).await.map_err(|error| unanswered(whose, error))?;
+        let body = http::body(response, ANSWER_BYTES_MAX + 1).await.map_err(|error| self.unanswered(whose, error))?;
         if body.len() > ANSWER_BYTES_MAX {
-            return Err(ProviderError::Refused(format!("{whose} is longer than {ANSWER_BYTES_MAX} bytes")));
+            return Err(ProviderError::Refused(format!("{whose} answers with more than {ANSWER_BYTES_MAX} bytes")));
         }
         let mut answer = HttpResponse::new(body);
         *answer.status_mut() = status;
         *answer.headers_mut() = headers;
         Ok((status, answer))
+    }
+
+    fn unanswered(&self, whose: &str, error: reqwest::Error) -> ProviderError {
+        let Failure { reason, passing } = Failure::unanswered(whose, &self.patience, error);
+        if passing { ProviderError::Unavailable(reason) } else { ProviderError::Refused(reason) }
     }
 }
 
@@ -136,13 +142,8 @@ impl<'c> AsyncHttpClient<'c> for Endpoint<'_> {
             let url = self.caller.allowed(self.whose, &request.uri().to_string())?;
             let (parts, body) = request.into_parts();
             let request = self.caller.client.request(parts.method, url).headers(parts.headers).body(body);
-            let request = request.build().map_err(|error| unanswered(self.whose, error))?;
+            let request = request.build().map_err(|error| self.caller.unanswered(self.whose, error))?;
             self.caller.ask(self.whose, request).await.map(|(_, answer)| answer)
         })
     }
-}
-
-fn unanswered(whose: &str, error: reqwest::Error) -> ProviderError {
-    let Failure { reason, passing } = Failure::unanswered(whose, &PATIENCE, error);
-    if passing { ProviderError::Unavailable(reason) } else { ProviderError::Refused(reason) }
 }

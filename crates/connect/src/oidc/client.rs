@@ -1,10 +1,11 @@
 //! Signing in from a command line.
 
+use std::fmt;
 use std::time::Duration;
 
 use halligan_core::text::printable;
 use halligan_engine::ports::{AuthorizeAsk, Claims, ProviderError, Returned, SecretText};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{CoreDeviceAuthorizationResponse, CoreTokenResponse};
 use openidconnect::{AsyncHttpClient as _, DeviceAuthorizationUrl, HttpRequest, HttpResponse, RequestTokenError};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -12,10 +13,13 @@ use reqwest::{Method, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
-use super::relying_party::{OidcSettings, RelyingParty, Tokens, of_code};
+use super::call::PATIENCE;
+use super::relying_party::{OidcSettings, RelyingParty, TOKEN_ENDPOINT, Tokens, no_tokens, of_code};
+
+/// As errors name it.
+const DEVICE_ENDPOINT: &str = "its device authorization endpoint";
 
 /// A person's sign-in: the ID token was verified.
-#[derive(Debug)]
 pub struct SignedIn {
     /// The token that is shown to the broker.
     pub id_token: SecretText,
@@ -68,7 +72,7 @@ pub fn loopback_redirect(port: u16) -> String {
 
 /// A public client of a provider, on a person's machine.
 #[derive(Debug)]
-pub struct OidcClient(RelyingParty);
+pub struct OidcClient(pub(super) RelyingParty);
 
 impl OidcClient {
     /// Checks the settings; nothing is asked yet.
@@ -76,7 +80,7 @@ impl OidcClient {
     /// # Errors
     /// A text for people: the setting that can't be used, and what was expected.
     pub fn new(settings: OidcSettings) -> Result<Self, String> {
-        RelyingParty::new(settings).map(Self)
+        RelyingParty::new(settings, PATIENCE).map(Self)
     }
 
     /// Where the browser goes, to come back to [`loopback_redirect`] of `port`.
@@ -92,6 +96,24 @@ impl OidcClient {
     ) -> Result<String, ProviderError> {
         let redirect_uri = loopback_redirect(port);
         let ask = AuthorizeAsk { redirect_uri: &redirect_uri, state, nonce, verifier, max_age: None };
+        self.0.authorize(&ask).await
+    }
+
+    /// The same, where the person must have proved who they are no longer than `max_age` ago; zero:
+    /// they must again. `finish_loopback` sees to it by `proven_since`.
+    ///
+    /// # Errors
+    /// The provider's description of itself can't be had.
+    pub async fn begin_loopback_anew(
+        &self,
+        port: u16,
+        state: &str,
+        nonce: &str,
+        verifier: &SecretText,
+        max_age: SignedDuration,
+    ) -> Result<String, ProviderError> {
+        let redirect_uri = loopback_redirect(port);
+        let ask = AuthorizeAsk { redirect_uri: &redirect_uri, state, nonce, verifier, max_age: Some(max_age) };
         self.0.authorize(&ask).await
     }
 
@@ -118,10 +140,10 @@ impl OidcClient {
         let answer: Result<CoreDeviceAuthorizationResponse, _> = client
             .exchange_device_code()
             .add_scopes(self.0.scopes())
-            .request_async(&self.0.endpoint("its device authorization endpoint"))
+            .request_async(&self.0.endpoint(DEVICE_ENDPOINT))
             .await;
         let answer = answer.map_err(|error| match error {
-            RequestTokenError::ServerResponse(answer) => of_code(answer.error().as_ref()),
+            RequestTokenError::ServerResponse(answer) => of_code(DEVICE_ENDPOINT, answer.error().as_ref()),
             RequestTokenError::Request(error) => error,
             _ => ProviderError::Refused("its device authorization endpoint's answer makes no sense".to_owned()),
         })?;
@@ -150,10 +172,10 @@ impl OidcClient {
             ("device_code", ask.device_code.expose_secret()),
             ("client_id", self.0.client_id()),
         ];
-        let answer = self.0.endpoint("its token endpoint").call(form_post(endpoint, &form)?).await?;
+        let answer = self.0.endpoint(TOKEN_ENDPOINT).call(form_post(endpoint, &form)?).await?;
         if answer.status() == StatusCode::OK {
-            let tokens: CoreTokenResponse = serde_json::from_slice(answer.body())
-                .map_err(|_| ProviderError::Refused("its token endpoint's answer makes no sense".to_owned()))?;
+            let tokens: CoreTokenResponse =
+                serde_json::from_slice(answer.body()).map_err(|_| no_tokens(answer.body()))?;
             let tokens = self.0.verified(&tokens, &self.0.expected(), now).await?;
             return Ok(DevicePoll::Done(Box::new(tokens.into())));
         }
@@ -162,7 +184,7 @@ impl OidcClient {
             "slow_down" => Ok(DevicePoll::SlowDown),
             "access_denied" => Ok(DevicePoll::Denied),
             "expired_token" => Ok(DevicePoll::Expired),
-            code => Err(of_code(code)),
+            code => Err(of_code(TOKEN_ENDPOINT, code)),
         }
     }
 
@@ -194,7 +216,18 @@ impl OidcClient {
             ("client_id", self.0.client_id()),
         ];
         let answer = self.0.endpoint("its revocation endpoint").call(form_post(endpoint, &form)?).await?;
-        if answer.status() == StatusCode::OK { Ok(true) } else { Err(of_code(&error_code(&answer))) }
+        if answer.status() == StatusCode::OK {
+            Ok(true)
+        } else {
+            Err(of_code("its revocation endpoint", &error_code(&answer)))
+        }
+    }
+}
+
+impl fmt::Debug for SignedIn {
+    // What the claims say of a person stays out of traces.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedIn").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ use halligan_engine::ports::{KeySets, ProviderError, SecretText};
 use reqwest::Url;
 use serde_json::Value;
 
-use super::call::Caller;
+use super::call::{Caller, PATIENCE};
 use super::metadata::discover;
 use super::relying_party::issuer_url;
 
@@ -65,8 +65,10 @@ fn checked(source: KeySource) -> Result<Source, String> {
         None => ("issuer", issuer_url(&issuer)?),
     };
     let caller = match ca_file {
-        Some(file) => Caller::trusting(&url, &file).map_err(|problem| format!("{setting} or ca_file: {problem}"))?,
-        None => Caller::new(&url).map_err(|problem| format!("{setting}: {problem}"))?,
+        Some(file) => {
+            Caller::trusting(&url, PATIENCE, &file).map_err(|problem| format!("{setting} or ca_file: {problem}"))?
+        }
+        None => Caller::new(&url, PATIENCE).map_err(|problem| format!("{setting}: {problem}"))?,
     };
     Ok(Source { caller, jwks_uri, bearer_file })
 }

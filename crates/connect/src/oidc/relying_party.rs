@@ -15,16 +15,24 @@ use openidconnect::{
 };
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
+use serde_json::Value;
+
+use crate::http::Patience;
 
 use super::cached::{Cached, REFRESH_PAUSE};
 use super::call::{Caller, Endpoint};
 use super::id_token::{self, Expected, Wrong};
 use super::metadata::{Metadata, discover};
 
+/// As errors name it.
+pub(super) const TOKEN_ENDPOINT: &str = "its token endpoint";
 /// Endpoints don't move often.
 const METADATA_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// So long is a key trusted after its provider has withdrawn it.
 const KEYS_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
+/// Whether it answers may be asked by anybody, as often as they like.
+const ANSWERS_LIFETIME: Duration = Duration::from_secs(2);
 
 /// One client that was registered with one provider.
 #[derive(Debug, Clone)]
@@ -40,7 +48,6 @@ pub struct OidcSettings {
 }
 
 /// Tokens that were verified.
-#[derive(Debug)]
 pub(super) struct Tokens {
     pub(super) id_token: SecretText,
     pub(super) refresh_token: Option<SecretText>,
@@ -57,6 +64,7 @@ pub(super) struct RelyingParty {
     caller: Caller,
     metadata: Cached<Metadata>,
     keys: Cached<CoreJsonWebKeySet>,
+    answers: Cached<()>,
 }
 
 /// What the token endpoint answers when it isn't tokens.
@@ -67,10 +75,10 @@ type TokenClient =
 impl RelyingParty {
     /// # Errors
     /// A text for people: the setting, what is wrong with it.
-    pub(super) fn new(settings: OidcSettings) -> Result<Self, String> {
+    pub(super) fn new(settings: OidcSettings, patience: Patience) -> Result<Self, String> {
         let OidcSettings { issuer, client_id, client_secret, mut scopes } = settings;
         let url = issuer_url(&issuer)?;
-        let caller = Caller::new(&url).map_err(|problem| format!("issuer: {problem}"))?;
+        let caller = Caller::new(&url, patience).map_err(|problem| format!("issuer: {problem}"))?;
         if client_id.is_empty() {
             return Err("client_id: is empty: expected the id that the provider gave to this client".to_owned());
         }
@@ -89,6 +97,7 @@ impl RelyingParty {
             caller,
             metadata: Cached::new(METADATA_LIFETIME),
             keys: Cached::new(KEYS_LIFETIME),
+            answers: Cached::with_failures(ANSWERS_LIFETIME, ANSWERS_LIFETIME),
         })
     }
 
@@ -110,6 +119,15 @@ impl RelyingParty {
 
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
         self.metadata.get(discover(&self.caller, &self.issuer)).await
+    }
+
+    /// Whether it describes itself and publishes keys: nothing that was known counts.
+    pub(super) async fn answers(&self) -> Result<(), ProviderError> {
+        let asks = async {
+            let metadata = discover(&self.caller, &self.issuer).await?;
+            self.keys_of(&metadata).await.map(drop)
+        };
+        self.answers.get(asks).await.map(|_| ())
     }
 
     /// Where to send a browser.
@@ -141,7 +159,7 @@ impl RelyingParty {
         let answer = client
             .exchange_code(AuthorizationCode::new(returned.code.expose_secret().to_owned()))
             .set_pkce_verifier(verifier(returned.verifier)?)
-            .request_async(&self.endpoint("its token endpoint"))
+            .request_async(&self.endpoint(TOKEN_ENDPOINT))
             .await;
         let expected = Expected { nonce: Some(returned.nonce), proven_since: returned.proven_since, ..self.expected() };
         match answer {
@@ -158,9 +176,11 @@ impl RelyingParty {
         now: Timestamp,
     ) -> Result<Tokens, ProviderError> {
         let metadata = self.metadata().await?;
+        // Before the token is spent: whoever can't verify what it is good for would lose both.
+        self.keys.get(self.fetch_keys()).await?;
         let token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         let client = self.token_client(&metadata)?;
-        let answer = client.exchange_refresh_token(&token).request_async(&self.endpoint("its token endpoint")).await;
+        let answer = client.exchange_refresh_token(&token).request_async(&self.endpoint(TOKEN_ENDPOINT)).await;
         let expected = Expected { subject: Some(subject), ..self.expected() };
         match answer {
             Ok(answer) => self.verified(&answer, &expected, now).await,
@@ -247,6 +267,10 @@ impl RelyingParty {
 
     async fn fetch_keys(&self) -> Result<CoreJsonWebKeySet, ProviderError> {
         let metadata = self.metadata().await?;
+        self.keys_of(&metadata).await
+    }
+
+    async fn keys_of(&self, metadata: &Metadata) -> Result<CoreJsonWebKeySet, ProviderError> {
         let document = self.caller.document("its key set", &metadata.jwks_uri, None).await?;
         let keys: CoreJsonWebKeySet = serde_json::from_slice(&document)
             .map_err(|_| ProviderError::Refused("its key set is no JWK set: expected JSON with `keys`".to_owned()))?;
@@ -269,28 +293,37 @@ impl RelyingParty {
 /// Only the code of the answer: the rest of it may repeat what was sent.
 fn of_token_endpoint(error: TokenError) -> ProviderError {
     match error {
-        RequestTokenError::ServerResponse(answer) => of_code(answer.error().as_ref()),
+        RequestTokenError::ServerResponse(answer) => of_code(TOKEN_ENDPOINT, answer.error().as_ref()),
         RequestTokenError::Request(error) => error,
-        RequestTokenError::Parse(error, _) => {
-            ProviderError::Refused(format!("its token endpoint's answer makes no sense at `{}`", error.path()))
-        }
-        RequestTokenError::Other(_) => ProviderError::Refused("its token endpoint's answer makes no sense".to_owned()),
+        RequestTokenError::Parse(_, body) => no_tokens(&body),
+        RequestTokenError::Other(_) => no_tokens(&[]),
     }
 }
 
+/// An answer that should have held tokens.
+pub(super) fn no_tokens(body: &[u8]) -> ProviderError {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let reason = if answer.get("id_token").is_some() && answer.get("access_token").is_some() {
+        "the ID token can't be read: expected a JWT with `iss`, `sub`, `aud`, and `exp` and `iat` in seconds since 1970"
+    } else {
+        "its token endpoint's answer makes no sense: expected JSON with tokens, or with an error"
+    };
+    ProviderError::Refused(reason.to_owned())
+}
+
 /// An error code of [RFC 6749, 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), and those that say "later".
-pub(super) fn of_code(code: &str) -> ProviderError {
+pub(super) fn of_code(whose: &str, code: &str) -> ProviderError {
     let code = printable(code, 40);
     let hint = match code.as_str() {
         "server_error" | "temporarily_unavailable" | "slow_down" => {
-            return ProviderError::Unavailable(format!("its token endpoint said `{code}`"));
+            return ProviderError::Unavailable(format!("{whose} said `{code}`"));
         }
         "invalid_client" | "unauthorized_client" => ": check the client id, its secret, and how it is registered",
         "invalid_grant" => ": the code or refresh token was used before, is too old, or is another client's",
         "invalid_scope" => ": check the scopes",
         _ => "",
     };
-    ProviderError::Refused(format!("its token endpoint said `{code}`{hint}"))
+    ProviderError::Refused(format!("{whose} said `{code}`{hint}"))
 }
 
 /// # Errors
