@@ -1,12 +1,14 @@
 //! An issuer of tokens: its name, its keys, and what it may say.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 
+use halligan_engine::ports::{Clock, KeySets};
 use jiff::SignedDuration;
-use jsonwebtoken::{AlgorithmFamily, DecodingKey};
-use serde::{Deserialize, Serialize};
+
+use super::algorithm::Algorithm;
+use super::keys::{Key, KeySet};
+use super::published::{KeysUnavailable, Published};
 
 /// Who may vouch for logins, and how.
 #[derive(Debug, Clone)]
@@ -15,12 +17,21 @@ pub struct Issuer {
     pub issuer: String,
     /// The `aud` of its tokens must hold one of these: ours, and the client ids whose ID tokens are taken.
     pub audiences: Vec<String>,
-    /// The keys that its tokens are signed with: their public halves.
-    pub keys: Vec<TokenKey>,
+    /// The keys that its tokens are signed with.
+    pub keys: IssuerKeys,
     /// The algorithms that it signs with. A token can't choose another.
     pub algorithms: Vec<Algorithm>,
     /// The longest from a token's `iat` to its `exp`.
     pub max_lifetime: SignedDuration,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, Clone)]
+pub enum IssuerKeys {
+    /// Here: their public halves.
+    Fixed(Vec<TokenKey>),
+    /// Where it publishes them; [`KeySets`] knows the way.
+    Published,
 }
 
 /// A key of an issuer.
@@ -31,90 +42,6 @@ pub struct TokenKey {
     pub kid: Option<String>,
     /// The public half: a PEM `PUBLIC KEY`.
     pub pem: String,
-}
-
-/// The signatures that tokens may have: asymmetric ones, so that who can check
-/// a token can't make one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names of RFC 7518 and RFC 8037")]
-pub enum Algorithm {
-    EdDSA,
-    ES256,
-    ES384,
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-}
-
-impl Algorithm {
-    /// Every one of them.
-    pub const ALL: [Self; 9] = [
-        Self::EdDSA,
-        Self::ES256,
-        Self::ES384,
-        Self::RS256,
-        Self::RS384,
-        Self::RS512,
-        Self::PS256,
-        Self::PS384,
-        Self::PS512,
-    ];
-
-    /// The name, as a token's header writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EdDSA => "EdDSA",
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::RS256 => "RS256",
-            Self::RS384 => "RS384",
-            Self::RS512 => "RS512",
-            Self::PS256 => "PS256",
-            Self::PS384 => "PS384",
-            Self::PS512 => "PS512",
-        }
-    }
-
-    pub(super) const fn library(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-            Self::ES256 => jsonwebtoken::Algorithm::ES256,
-            Self::ES384 => jsonwebtoken::Algorithm::ES384,
-            Self::RS256 => jsonwebtoken::Algorithm::RS256,
-            Self::RS384 => jsonwebtoken::Algorithm::RS384,
-            Self::RS512 => jsonwebtoken::Algorithm::RS512,
-            Self::PS256 => jsonwebtoken::Algorithm::PS256,
-            Self::PS384 => jsonwebtoken::Algorithm::PS384,
-            Self::PS512 => jsonwebtoken::Algorithm::PS512,
-        }
-    }
-
-    const fn family(self) -> AlgorithmFamily {
-        match self {
-            Self::EdDSA => AlgorithmFamily::Ed,
-            Self::ES256 | Self::ES384 => AlgorithmFamily::Ec,
-            Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => AlgorithmFamily::Rsa,
-        }
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Algorithm {
-    type Err = IssuerError;
-
-    fn from_str(text: &str) -> Result<Self, IssuerError> {
-        let found = Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == text);
-        found.ok_or_else(|| IssuerError::Algorithm(halligan_core::text::printable(text, 40)))
-    }
 }
 
 /// Why an issuer can't be used.
@@ -180,45 +107,26 @@ pub(super) struct Verifier {
     pub(super) audiences: Vec<String>,
     pub(super) max_lifetime: SignedDuration,
     algorithms: Vec<Algorithm>,
-    keys: Vec<(Option<String>, DecodingKey)>,
+    keys: Keys,
+}
+
+/// Where a verifier has its keys from.
+enum Keys {
+    Fixed(Arc<KeySet>),
+    Published(Arc<Published>),
 }
 
 impl Verifier {
-    pub(super) fn new(issuer: Issuer) -> Result<Self, IssuerError> {
+    pub(super) fn new(issuer: Issuer, sets: &Arc<dyn KeySets>, clock: &Arc<dyn Clock>) -> Result<Self, IssuerError> {
+        issuer.check()?;
         let Issuer { issuer, audiences, keys, algorithms, max_lifetime } = issuer;
-        if issuer.is_empty() {
-            return Err(IssuerError::Empty("issuer"));
-        }
-        if audiences.iter().any(String::is_empty) {
-            return Err(IssuerError::Empty("audience"));
-        }
-        if !max_lifetime.is_positive() {
-            return Err(IssuerError::Lifetime { issuer, seconds: max_lifetime.as_secs() });
-        }
-        for (what, none) in
-            [("audience", audiences.is_empty()), ("algorithms", algorithms.is_empty()), ("keys", keys.is_empty())]
-        {
-            if none {
-                return Err(IssuerError::Lacks { issuer, what });
+        let keys = match keys {
+            IssuerKeys::Fixed(keys) => Keys::Fixed(Arc::new(fixed(&issuer, &keys, &algorithms)?)),
+            IssuerKeys::Published => {
+                Keys::Published(Arc::new(Published::new(issuer, algorithms.clone(), sets.clone(), clock.clone())))
             }
-        }
-        let mut kids = BTreeSet::new();
-        let mut decoded = Vec::new();
-        for (index, TokenKey { kid, pem }) in keys.into_iter().enumerate() {
-            let key = decode(&pem).ok_or_else(|| IssuerError::Key { issuer: issuer.clone(), number: index + 1 })?;
-            if let Some(kid) = &kid
-                && !kids.insert(kid.clone())
-            {
-                return Err(IssuerError::Kid { issuer, kid: kid.clone() });
-            }
-            decoded.push((kid, key));
-        }
-        let key_for = |algorithm: &Algorithm| decoded.iter().any(|(_, key)| key.family() == algorithm.family());
-        let algorithm_for = |key: &DecodingKey| algorithms.iter().any(|algorithm| algorithm.family() == key.family());
-        if !algorithms.iter().all(key_for) || !decoded.iter().all(|(_, key)| algorithm_for(key)) {
-            return Err(IssuerError::Mismatch { issuer });
-        }
-        Ok(Self { audiences, max_lifetime, algorithms, keys: decoded })
+        };
+        Ok(Self { audiences, max_lifetime, algorithms, keys })
     }
 
     /// The algorithm, if the issuer signs with it.
@@ -226,32 +134,66 @@ impl Verifier {
         self.algorithms.iter().copied().find(|algorithm| algorithm.library() == named)
     }
 
-    /// The keys that a token of this header may be signed with.
-    pub(super) fn keys<'a>(
-        &'a self,
-        kid: Option<&'a str>,
-        algorithm: Algorithm,
-    ) -> impl Iterator<Item = &'a DecodingKey> {
-        let fits = move |(name, key): &&(Option<String>, DecodingKey)| {
-            name.as_deref() == kid && key.family() == algorithm.family()
-        };
-        self.keys.iter().filter(fits).map(|(_, key)| key)
+    /// Keys that may hold the one of this name. A token that names none is checked with
+    /// those that have no name.
+    pub(super) async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
+        match &self.keys {
+            Keys::Fixed(keys) => Ok(keys.clone()),
+            Keys::Published(published) => published.keys(kid).await,
+        }
     }
 }
 
-/// A public key of any usable sort.
-fn decode(pem: &str) -> Option<DecodingKey> {
-    // The library takes an RSA private key or a certificate for a public key.
-    // Neither belongs into a configuration of public halves.
-    let public = ["-----BEGIN PUBLIC KEY-----", "-----BEGIN RSA PUBLIC KEY-----"]
-        .iter()
-        .any(|begin| pem.trim_start().starts_with(begin));
-    if !public {
-        return None;
+impl Issuer {
+    /// Whether it can be used as it stands. Nothing is fetched.
+    ///
+    /// # Errors
+    /// What is missing, or doesn't go together.
+    pub fn check(&self) -> Result<(), IssuerError> {
+        let Self { issuer, audiences, keys, algorithms, max_lifetime } = self;
+        if issuer.is_empty() {
+            return Err(IssuerError::Empty("issuer"));
+        }
+        if audiences.iter().any(String::is_empty) {
+            return Err(IssuerError::Empty("audience"));
+        }
+        if !max_lifetime.is_positive() {
+            return Err(IssuerError::Lifetime { issuer: issuer.clone(), seconds: max_lifetime.as_secs() });
+        }
+        for (what, none) in [("audience", audiences.is_empty()), ("algorithms", algorithms.is_empty())] {
+            if none {
+                return Err(IssuerError::Lacks { issuer: issuer.clone(), what });
+            }
+        }
+        match keys {
+            IssuerKeys::Fixed(keys) => fixed(issuer, keys, algorithms).map(drop),
+            IssuerKeys::Published => Ok(()),
+        }
     }
-    let bytes = pem.as_bytes();
-    let key = DecodingKey::from_ed_pem(bytes)
-        .or_else(|_| DecodingKey::from_ec_pem(bytes))
-        .or_else(|_| DecodingKey::from_rsa_pem(bytes));
-    key.ok()
+}
+
+/// Keys of the configuration: all of them must be good, for something is wrong with it else.
+fn fixed(issuer: &str, keys: &[TokenKey], algorithms: &[Algorithm]) -> Result<KeySet, IssuerError> {
+    if keys.is_empty() {
+        return Err(IssuerError::Lacks { issuer: issuer.to_owned(), what: "keys" });
+    }
+    let mut kids = BTreeSet::new();
+    let mut read = Vec::new();
+    for (index, TokenKey { kid, pem }) in keys.iter().enumerate() {
+        let bad = || IssuerError::Key { issuer: issuer.to_owned(), number: index + 1 };
+        let key = Key::from_pem(kid.clone(), pem, algorithms).ok_or_else(bad)?;
+        if let Some(kid) = kid
+            && !kids.insert(kid)
+        {
+            return Err(IssuerError::Kid { issuer: issuer.to_owned(), kid: kid.clone() });
+        }
+        read.push(key);
+    }
+    let has_key = |algorithm: &Algorithm| read.iter().any(|key| key.fits(*algorithm));
+    if !algorithms.iter().all(has_key)
+        || !read.iter().all(|key| algorithms.iter().any(|algorithm| key.fits(*algorithm)))
+    {
+        return Err(IssuerError::Mismatch { issuer: issuer.to_owned() });
+    }
+    Ok(KeySet::new(read))
 }

@@ -8,15 +8,18 @@
 
 use std::collections::BTreeMap;
 
-use halligan_engine::ports::Claims;
+use halligan_engine::ports::{Claims, Clock};
 use jiff::{SignedDuration, Timestamp};
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{DecodingKey, Header, TokenData, Validation, decode, decode_header};
 use serde::Deserialize;
 
+use super::algorithm::Algorithm;
 use super::claims::Once;
-use super::issuer::{Algorithm, Verifier};
+use super::issuer::Verifier;
+use super::keys::KeySet;
+use super::published::KeysUnavailable;
 
 /// How far an issuer's clock may be from ours.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
@@ -30,9 +33,9 @@ pub enum TokenFault {
         "the bearer token is not a signed JWT with the claims iss, aud, iat and exp, each once and of its own type"
     )]
     Malformed,
-    /// A header that we don't follow.
+    /// A header that we don't follow, or another sort of token.
     #[error(
-        "the bearer token's header asks for something that is not supported: expected a plain JWT without crit, jku, x5u, jwk, cty"
+        "the bearer token asks for something that is not supported, or is of another sort: expected a plain JWT without crit, jku, x5u, jwk, cty, that tells of no events"
     )]
     Header,
     /// The issuer, the algorithm, the key's name, or the signature.
@@ -52,6 +55,23 @@ pub enum TokenFault {
     TooLong,
 }
 
+/// Why a token is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unverified {
+    /// It breaks a rule.
+    #[error(transparent)]
+    Fault(#[from] TokenFault),
+    /// Nobody can tell: its issuer's keys can't be had.
+    #[error("the keys of the token's issuer can't be had")]
+    Keys(KeysUnavailable),
+}
+
+impl From<KeysUnavailable> for Unverified {
+    fn from(error: KeysUnavailable) -> Self {
+        Self::Keys(error)
+    }
+}
+
 /// `iss`, before anything is verified: it only chooses who is to verify.
 #[derive(Deserialize)]
 struct Claimed {
@@ -59,23 +79,28 @@ struct Claimed {
 }
 
 /// The issuer and the claims of a token that breaks no rule.
-pub(super) fn verified(
+pub(super) async fn verified(
     text: &str,
     issuers: &BTreeMap<String, Verifier>,
-    now: Timestamp,
-) -> Result<(String, Claims), TokenFault> {
+    clock: &dyn Clock,
+) -> Result<(String, Claims), Unverified> {
     // `none` and every name that the library doesn't know fail to parse here.
     let header = decode_header(text).map_err(|_| TokenFault::Malformed)?;
     plain(&header)?;
     let Claimed { iss } = insecure_decode_claims(text).map_err(|_| TokenFault::Malformed)?;
     let verifier = issuers.get(&iss).ok_or(TokenFault::Signature)?;
     let algorithm = verifier.algorithm(header.alg).ok_or(TokenFault::Signature)?;
-    let claims = signed(text, &iss, &header, verifier, algorithm)?;
-    in_time(&claims, verifier.max_lifetime, now)?;
+    let keys = verifier.keys(header.kid.as_deref()).await?;
+    let claims = signed(text, &iss, &header, verifier, (&keys, algorithm))?;
+    // Fetching keys takes its time.
+    in_time(&claims, verifier.max_lifetime, clock.now())?;
+    if claims.0.contains_key("events") {
+        return Err(TokenFault::Header.into());
+    }
     Ok((iss, claims.0))
 }
 
-/// Keys come from the configuration alone; extensions that must be understood
+/// Keys come from where the configuration says; extensions that must be understood
 /// aren't; and other sorts of signed things are not access tokens.
 fn plain(header: &Header) -> Result<(), TokenFault> {
     let typed = header.typ.as_deref().is_none_or(|typ| {
@@ -97,7 +122,7 @@ fn signed(
     iss: &str,
     header: &Header,
     verifier: &Verifier,
-    algorithm: Algorithm,
+    (keys, algorithm): (&KeySet, Algorithm),
 ) -> Result<Once, TokenFault> {
     let mut validation = Validation::new(algorithm.library());
     validation.set_required_spec_claims(&["iss", "aud", "exp"]);
@@ -109,7 +134,7 @@ fn signed(
     validation.leeway = 0;
     let check = |key: &DecodingKey| decode::<Once>(text, key, &validation);
     let mut fault = TokenFault::Signature;
-    for key in verifier.keys(header.kid.as_deref(), algorithm) {
+    for key in keys.fitting(header.kid.as_deref(), algorithm) {
         match check(key) {
             Ok(TokenData { claims, .. }) if claims.is_for(&verifier.audiences)? => return Ok(claims),
             Ok(_) => return Err(TokenFault::Audience),

@@ -7,6 +7,7 @@ mod hygiene;
 mod idempotency;
 mod life;
 mod log;
+mod machines;
 mod malformed;
 mod strangers;
 
@@ -27,7 +28,7 @@ use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::world::{FakeWorld, identity_settings};
 use halligan_engine::identity::IdentityPorts;
-use halligan_engine::ports::{Clock as _, Incidents};
+use halligan_engine::ports::{Clock as _, Incidents, KeySets};
 use jiff::SignedDuration;
 use jsonwebtoken::{EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ED25519};
@@ -35,19 +36,24 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 use tower::ServiceExt as _;
 
-use crate::auth::{Algorithm, Authenticator, Issuer, TokenKey};
+use crate::auth::tests::{FakeKeySets, jwk};
+use crate::auth::{Algorithm, Authenticator, Issuer, IssuerKeys, TokenKey};
 use crate::views::SignInView;
 use crate::{App, Parts, router};
 
 const ISSUER: &str = fixtures::ISSUER;
 /// Its tokens are pipelines': the machine `deploy`, at the instance of whoever `actor_id` names.
-pub(crate) const PIPELINES: &str = "https://ci.example.com";
+pub(crate) const PIPELINES: &str = "https://token.actions.githubusercontent.com";
+/// A cluster, which publishes its keys: its service account `deployer` is the machine `workload`.
+pub(crate) const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// The API over a broker. alice, bob and the machine `deploy` may ask, bob and carol acknowledge, carol revokes.
 pub(crate) struct TestApp {
     pub world: FakeWorld,
     pub broker: Arc<Broker>,
     pub gate: Arc<Gate>,
+    /// What the cluster publishes.
+    pub key_sets: Arc<FakeKeySets>,
     pub app: App,
     router: Router,
     key: EncodingKey,
@@ -209,12 +215,15 @@ impl TestApp {
         let issuer = |issuer: &str| Issuer {
             issuer: issuer.to_owned(),
             audiences: vec!["halligan".to_owned()],
-            keys: vec![TokenKey { kid: None, pem: pair.public_key_pem() }],
+            keys: IssuerKeys::Fixed(vec![TokenKey { kid: None, pem: pair.public_key_pem() }]),
             algorithms: vec![Algorithm::EdDSA],
             max_lifetime: SignedDuration::from_hours(1),
         };
-        let issuers = vec![issuer(ISSUER), issuer(PIPELINES)];
-        let authenticator = Authenticator::new(issuers, world.clock.clone()).unwrap();
+        let cluster = Issuer { keys: IssuerKeys::Published, ..issuer(CLUSTER) };
+        let issuers = vec![issuer(ISSUER), issuer(PIPELINES), cluster];
+        let key_sets = FakeKeySets::serving(&[jwk("cluster-1", &pair, &json!({"use": "sig"}))]);
+        let sets: Arc<dyn KeySets> = key_sets.clone();
+        let authenticator = Authenticator::new(issuers, &sets, world.clock.clone()).unwrap();
         let app = App::new(Parts {
             broker: broker.clone(),
             authenticator,
@@ -225,19 +234,34 @@ impl TestApp {
             sign_in: vec![sign_in()],
         });
         let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();
-        Self { world, broker, gate, router: router(app.clone()), app, key }
+        Self { world, broker, gate, key_sets, router: router(app.clone()), app, key }
     }
 
     pub fn token(&self, subject: &str) -> String {
         self.token_of(&json!({"iss": ISSUER, "sub": subject}))
     }
 
-    /// A pipeline's token, set off by whoever `actor` names.
-    #[allow(dead_code, reason = "the attacks use it")]
-    pub fn machine_token(&self, actor: &str) -> String {
-        self.token_of(
-            &json!({"iss": PIPELINES, "sub": "repo:example/app", "repository": "example/app", "actor_id": actor}),
-        )
+    /// A pipeline's token, set off by whoever `actor` names: as GitHub Actions makes them.
+    pub fn pipeline(&self, actor: &str) -> String {
+        let now = self.world.clock.now().as_second();
+        self.token_of(&json!({
+            "iss": PIPELINES, "sub": "repo:example/app:ref:refs/heads/main", "repository": "example/app",
+            "ref": "refs/heads/main", "actor": "someone", "actor_id": actor, "runner_environment": "github-hosted",
+            "jti": "7e3a", "nbf": now, "exp": now + 300
+        }))
+    }
+
+    /// A workload's token: as Kubernetes makes them.
+    pub fn workload(&self, account: &str) -> String {
+        let now = self.world.clock.now().as_second();
+        let mut header = Header::new(jsonwebtoken::Algorithm::EdDSA);
+        (header.kid, header.typ) = (Some("cluster-1".to_owned()), None);
+        let claims = json!({
+            "iss": CLUSTER, "aud": ["halligan", CLUSTER], "sub": format!("system:serviceaccount:{account}"),
+            "iat": now, "nbf": now, "exp": now + 600,
+            "kubernetes.io": {"namespace": "ci", "serviceaccount": {"name": "deployer", "uid": "1"}}
+        });
+        jsonwebtoken::encode(&header, &claims, &self.key).unwrap()
     }
 
     /// A token with these claims, and the times and the audience that it needs.
@@ -249,8 +273,18 @@ impl TestApp {
     }
 
     pub fn call(&self, who: &str, method: Method, path: &str) -> Call<'_> {
-        let authorization = ("authorization", format!("Bearer {}", self.token(who)));
+        self.bearing(&self.token(who), method, path)
+    }
+
+    /// A call with this token.
+    pub fn bearing(&self, token: &str, method: Method, path: &str) -> Call<'_> {
+        let authorization = ("authorization", format!("Bearer {token}"));
         Call { app: self, method, path: path.to_owned(), headers: vec![authorization], body: Vec::new() }
+    }
+
+    /// A POST with this token.
+    pub async fn send(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.bearing(token, Method::POST, path).body(&body).send().await
     }
 
     pub async fn get(&self, who: &str, path: &str) -> Answer {
@@ -320,8 +354,16 @@ pub(crate) fn access() -> Access {
         mfa: MfaSigns::default(),
         kind: IssuerKind::Machines(vec![deploy]),
     };
-    let issuers = vec![fixed.directory.rules(ISSUER).unwrap().clone(), pipelines];
-    let machines = BTreeMap::from([("deploy".parse().unwrap(), groups(&["on-call"]))]);
+    let workload = MachineRule {
+        machine: "workload".parse().unwrap(),
+        claims: BTreeMap::from([("sub".to_owned(), "system:serviceaccount:ci:deployer".to_owned())]),
+        human_claim: None,
+    };
+    let cluster =
+        IssuerRules { issuer: CLUSTER.to_owned(), kind: IssuerKind::Machines(vec![workload]), ..pipelines.clone() };
+    let issuers = vec![fixed.directory.rules(ISSUER).unwrap().clone(), pipelines, cluster];
+    let machines = ["deploy", "workload"].map(|name| (name.parse().unwrap(), groups(&["on-call"])));
+    let machines = BTreeMap::from(machines);
     Access { directory: Directory::new(issuers, people, machines), ..fixed }
 }
 
