@@ -20,6 +20,9 @@ mod sign_in;
 mod step_up;
 mod visit;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use axum::Router;
