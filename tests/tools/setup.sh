@@ -8,7 +8,9 @@
 #   HALLIGAN_PG_BIN     the directory of initdb, postgres, pg_ctl
 #   HALLIGAN_JUDGE      the IAM judge, a JSON-lines filter: tests/tools/judge/judge.mjs
 #   HALLIGAN_OIDC_PROVIDER  the directory of provider.mjs (tests/tools/provider) and its packages
-#   HALLIGAN_PYTHON     a Python that has boto3 and cryptography
+#   HALLIGAN_BROWSER    the directory of browser.mjs (tests/tools/browser) and its packages
+#   HALLIGAN_CHROMIUM   the browser itself
+#   HALLIGAN_PYTHON     a Python that has boto3, cryptography and aiosmtpd
 #   HALLIGAN_CFN_LINT   cfn-lint
 
 tools="${root:?}/target/test-tools"
@@ -124,7 +126,7 @@ setup_node() {
         return
     fi
     local package
-    for package in judge provider; do
+    for package in judge provider browser; do
         made "$tools/$package" "$(node --version) $(hash_of "$root/tests/tools/$package/package-lock.json")" \
             npm_install "$package"
         # A copy beside node_modules, because that is where node looks for packages.
@@ -134,6 +136,14 @@ setup_node() {
 #!/bin/sh
 exec '$(command -v node)' '$tools/judge/judge.mjs'
 LAUNCHER
+}
+
+find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
+
+setup_chromium() {
+    # With a font: Debian's chromium depends on none, and pages without letters show nothing.
+    chromium="$(find_chromium || { apt_install chromium fonts-dejavu-core >&2 && find_chromium; })" ||
+        missing+=("the browser chromium (Debian: chromium fonts-dejavu-core)")
 }
 
 find_pg_bin() {
@@ -192,6 +202,7 @@ setup() {
     setup_rust
     setup_python
     setup_node
+    setup_chromium
     setup_postgres
     if ((${#missing[@]} > 0)); then
         say "these are missing on this machine:"
@@ -199,6 +210,6 @@ setup() {
         exit 3
     fi
     export HALLIGAN_MINISTACK="$bin/ministack" HALLIGAN_PG_BIN="$pg_bin" HALLIGAN_JUDGE="$bin/judge"
-    export HALLIGAN_OIDC_PROVIDER="$tools/provider"
+    export HALLIGAN_OIDC_PROVIDER="$tools/provider" HALLIGAN_BROWSER="$tools/browser" HALLIGAN_CHROMIUM="$chromium"
     export HALLIGAN_PYTHON="$bin/python" HALLIGAN_CFN_LINT="$bin/cfn-lint"
 }

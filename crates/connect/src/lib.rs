@@ -1,10 +1,11 @@
 //! The rest of the outside: where the log is written to and read from, its
-//! witnesses, the tools that hold incidents, and the providers that people sign in
-//! with. Outgoing HTTP happens only here.
+//! witnesses, the tools that hold incidents, the providers that people sign in with, and
+//! the mail that they are told things by. Outgoing HTTP happens only here.
 
 pub mod directory_archive;
 pub mod http_log;
 pub mod incidents;
+pub mod mail;
 pub mod ocsf;
 pub mod oidc;
 pub mod witness;
