@@ -88,7 +88,7 @@ fn way_back(provider: &str) -> String {
 /// The value of this name. Two different ones are none: somebody has put one beside ours.
 fn only(headers: &HeaderMap, name: &str) -> Option<SecretText> {
     let texts = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let cookies = texts.flat_map(|text| Cookie::split_parse(text)).filter_map(Result::ok);
+    let cookies = texts.flat_map(Cookie::split_parse).filter_map(Result::ok);
     let mut values = cookies.filter(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned());
     let first = values.next().filter(|value| !value.is_empty())?;
     values.all(|value| value == first).then(|| first.into())
