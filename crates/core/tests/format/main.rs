@@ -2,6 +2,7 @@
 //! says. `UPDATE_DOCS=1 cargo test -p halligan-core --test format` writes it anew.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod bounds;
 mod examples;
 mod schema;
 mod types;

@@ -59,16 +59,14 @@ fn form(property: &Value) -> String {
 
 fn fields(object: &Value) -> String {
     let Some(properties) = object["properties"].as_object() else { return "nothing".into() };
-    let required: Vec<&str> = object["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = object["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let field = |(name, property): (&String, &Value)| {
         let nullable = property["type"].as_array().is_some() || property["anyOf"].is_array();
         let or_null = if nullable || !required.contains(&name.as_str()) { ", or null" } else { "" };
         format!("`{name}` ({}{or_null}): {}", form(property), one_line(&property["description"]))
     };
-    // In the order in which they are written, which `required` keeps.
-    let mut sorted: Vec<_> = properties.iter().collect();
-    sorted.sort_by_key(|(name, _)| required.iter().position(|other| other == name));
-    sorted.into_iter().map(field).collect::<Vec<_>>().join("<br>")
+    // In the order in which they are written.
+    properties.iter().map(field).collect::<Vec<_>>().join("<br>")
 }
 
 fn markdown() -> String {
