@@ -171,7 +171,6 @@ impl Default for Shown {
 /// The fields of an [`Actor`], as readers see them.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Actor", description = "The `actor` of an entry.")]
-#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct ActorFields {
     /// The human, where there was one; "different" always compares this.
     #[serde(skip_serializing_if = "Option::is_none")]

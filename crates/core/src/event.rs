@@ -107,7 +107,6 @@ fn json_bytes(text: &str) -> usize {
 /// What happened. The names are the log's, kept for as long as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
-#[expect(clippy::large_enum_variant, reason = "one is made an entry, and none are kept in numbers")]
 pub enum Event {
     /// Somebody asked, and policy, incident and identity said yes.
     #[serde(rename = "grant.requested")]
@@ -132,6 +131,9 @@ pub enum Event {
         limits: Limits,
         /// The rules that permitted it.
         rules: Vec<String>,
+        /// Whether the incident's tool didn't answer, and the policy let it pass.
+        #[serde(default, skip_serializing_if = "is_false")]
+        incident_unknown: bool,
         /// How long before it the requester had proved who they are.
         #[serde(default, skip_serializing_if = "Freshness::is_unknown")]
         fresh: Freshness,
@@ -182,6 +184,9 @@ pub enum Event {
         /// The rules that permitted it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rules: Vec<String>,
+        /// Whether the incident's tool didn't answer, and the policy let it pass.
+        #[serde(default, skip_serializing_if = "is_false")]
+        incident_unknown: bool,
         /// How long before it they had proved who they are.
         #[serde(default, skip_serializing_if = "Freshness::is_unknown")]
         fresh: Freshness,
@@ -603,6 +608,11 @@ pub enum Event {
         /// SHA-256 of its configuration file.
         configuration_sha256: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde wants")]

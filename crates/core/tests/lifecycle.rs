@@ -90,7 +90,7 @@ fn open(emergency: bool) -> Transition {
 
 fn opened_by(requester: Party, emergency: bool) -> Transition {
     let (request, shown) = (requested_by(requester, emergency), Shown::default());
-    Opening { request, limits: limits(), rules: Vec::new(), shown }.open(at(0))
+    Opening { request, limits: limits(), rules: Vec::new(), shown, incident_unknown: false }.open(at(0))
 }
 
 fn evidence(now: Timestamp) -> Evidence {

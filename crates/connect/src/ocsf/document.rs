@@ -1,5 +1,6 @@
 //! The event of OCSF itself, as a JSON object.
 
+use halligan_core::actor::Party;
 use halligan_core::entry::Entry;
 use halligan_engine::ports::QueuedEntry;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,10 @@ const SHA_256: u8 = 3;
 
 /// `type_id` where the schema has no word for it, and `type` says.
 const OTHER: u8 = 99;
+/// `auth_protocol_id` of OpenID.
+const OPENID: u8 = 4;
+/// `type_id` of a user that is no human.
+const SERVICE: u8 = 4;
 
 /// The event that the entry becomes. The same entry becomes the same bytes, and
 /// nothing of its personal part is in them.
@@ -91,6 +96,7 @@ const fn class(what: &What<'_>) -> Class {
     let (category_uid, category) = IAM;
     match what {
         What::Access { .. } => Class { uid: 3005, name: "User Access Management", category_uid, category },
+        What::SignIn { .. } => Class { uid: 3002, name: "Authentication", category_uid, category },
         What::Session(_) => Class { uid: 3003, name: "Authorize Session", category_uid, category },
         What::Entity { .. } | What::Refused(_) => {
             Class { uid: 3004, name: "Entity Management", category_uid, category }
@@ -110,6 +116,8 @@ const fn activity(what: &What<'_>) -> (u32, &'static str) {
         What::Entity { activity: Activity::Update, .. } => (3, "Update"),
         What::Entity { activity: Activity::Activate, .. } => (10, "Activate"),
         What::Entity { activity: Activity::Deactivate, .. } => (11, "Deactivate"),
+        What::SignIn { on: true, .. } => (1, "Logon"),
+        What::SignIn { on: false, .. } => (2, "Logoff"),
         What::Refused(_) => (99, "Refuse"),
         What::Finding { over: false, .. } => (1, "Create"),
         What::Finding { over: true, .. } => (3, "Close"),
@@ -165,6 +173,20 @@ fn own(entry: &Entry, mapped: &Mapped<'_>) -> Map<String, Value> {
             "privileges": [privilege],
             "session": described(session),
         }),
+        What::SignIn { on, mfa, passkey } => {
+            let mut own = json!({
+                "actor": actor(entry),
+                "user": user(entry).unwrap_or_else(|| json!({"name": "Unknown", "type_id": 0, "type": "Unknown"})),
+                "service": {"name": "Halligan"},
+            });
+            if *on {
+                let (id, name) = if *passkey { (OTHER, "WebAuthn") } else { (OPENID, "OpenID") };
+                put(&mut own, "auth_protocol_id", json!(id));
+                put(&mut own, "auth_protocol", json!(name));
+                put(&mut own, "is_mfa", json!(mfa));
+            }
+            own
+        }
         What::Entity { kind, .. } => json!({"actor": actor(entry), "entity": entity(entry, kind)}),
         What::Refused(what) => {
             let mut own = json!({"actor": actor(entry), "entity": entity(entry, "request")});
@@ -184,20 +206,27 @@ fn own(entry: &Entry, mapped: &Mapped<'_>) -> Map<String, Value> {
 }
 
 fn actor(entry: &Entry) -> Value {
-    match &entry.actor.human {
-        Some(human) => json!({"user": {
-            "uid": human.person, "name": human.person, "type_id": 1, "type": "User",
-            "domain": human.principal.issuer, "uid_alt": human.principal.subject,
-        }}),
-        None => json!({"app_name": "Halligan"}),
-    }
+    user(entry).map_or_else(|| json!({"app_name": "Halligan"}), |user| json!({"user": user}))
+}
+
+/// Who did it, person or machine.
+fn user(entry: &Entry) -> Option<Value> {
+    let party = entry.actor.party.as_ref()?;
+    let (type_id, kind) = match party {
+        Party::Human(_) => (1, "User"),
+        Party::Machine(_) => (SERVICE, "Service"),
+    };
+    Some(json!({
+        "uid": party.as_str(), "name": party.as_str(), "type_id": type_id, "type": kind,
+        "domain": party.principal().issuer, "uid_alt": party.principal().subject,
+    }))
 }
 
 /// Whose access it is: never the acknowledger's.
 fn holder(entry: &Entry) -> Value {
-    let person = entry.links.requester.as_ref().or(entry.actor.human.as_ref().map(|human| &human.person));
-    match person {
-        Some(person) => json!({"uid": person, "name": person, "type_id": 1, "type": "User"}),
+    let actor = entry.actor.party.as_ref().map(Party::as_str);
+    match entry.links.requester.as_ref().map(|name| name.as_str()).or(actor) {
+        Some(name) => json!({"uid": name, "name": name, "type_id": 1, "type": "User"}),
         None => json!({"name": "Unknown", "type_id": 0, "type": "Unknown"}),
     }
 }

@@ -33,6 +33,8 @@ pub(super) enum What<'a> {
     Refused(Refused<'a>),
     /// Detection Finding: somebody should look. The same `uid` closes it.
     Finding { uid: String, over: bool },
+    /// Authentication: somebody signed in, proved themselves again, or signed out.
+    SignIn { on: bool, mfa: bool, passkey: bool },
     /// Application Lifecycle: the broker started.
     Started { version: &'a str },
 }
@@ -83,6 +85,9 @@ pub(super) enum Outcome {
     Open,
 }
 
+/// The method of a sign-in past the identity provider.
+const PASSKEY: &str = "passkey";
+
 use Activity::{Activate, Create, Deactivate, Update};
 use Outcome::{Failure, Open, Success};
 use Severity::{Critical, High, Informational, Low, Medium};
@@ -94,6 +99,10 @@ impl<'a> Mapped<'a> {
 
     const fn entity(activity: Activity, kind: &'static str, severity: Severity, message: &'static str) -> Self {
         Self::of(What::Entity { activity, kind }, severity, message)
+    }
+
+    const fn sign_in(mfa: bool, passkey: bool, severity: Severity, message: &'static str) -> Self {
+        Self::of(What::SignIn { on: true, mfa, passkey }, severity, message)
     }
 
     const fn access(granted: bool, severity: Severity, message: &'static str) -> Self {
@@ -212,6 +221,36 @@ pub(super) fn map(entry: &Entry) -> Mapped<'_> {
         Event::CatalogueChanged { .. } => Mapped::entity(Update, "catalogue", Medium, "the catalogue of roles changed"),
         Event::PolicyChanged { .. } => {
             Mapped::entity(Update, "policy", Medium, "who may do what is decided otherwise than before")
+        }
+        Event::PolicyRejected { .. } => {
+            Mapped::entity(Update, "policy", High, "new policies are faulty: those from before still decide").but(Failure)
+        }
+        Event::PolicyFaulty { .. } => {
+            Mapped::found("policy".to_owned(), High, "a policy can't be evaluated, and refuses")
+        }
+        Event::SessionOpened { method, mfa, .. } => match method == PASSKEY {
+            true => Mapped::sign_in(true, true, High, "somebody signed in past the identity provider"),
+            false => Mapped::sign_in(*mfa, false, Informational, "somebody signed in"),
+        },
+        Event::SessionSteppedUp { method, mfa, .. } => {
+            Mapped::sign_in(*mfa, method == PASSKEY, Informational, "somebody proved again who they are")
+        }
+        Event::SessionEnded { .. } => {
+            let what = What::SignIn { on: false, mfa: false, passkey: false };
+            Mapped::of(what, Informational, "somebody signed out")
+        }
+        Event::PasskeyEnrolled { .. } => {
+            Mapped::entity(Create, "passkey", Medium, "somebody enrolled a passkey, which doesn't count yet")
+        }
+        Event::PasskeyNoticed { .. } => {
+            Mapped::entity(Update, "passkey", Informational, "somebody was told of a passkey that was enrolled for them")
+        }
+        Event::PasskeyConfirmed { .. } => {
+            Mapped::entity(Activate, "passkey", Medium, "a second person vouched for a passkey")
+        }
+        Event::PasskeyRemoved { .. } => Mapped::entity(Deactivate, "passkey", Low, "a passkey counts no more"),
+        Event::PasskeyCounterWentBack { .. } => {
+            Mapped::found(format!("passkey/{subject}"), High, "there may be a copy of a passkey")
         }
         Event::TrailMissing { .. } => Mapped::found(
             format!("trail/{subject}"),

@@ -280,7 +280,7 @@ impl Grant {
         let ends_at = self.within_total(&active.activation, extension.duration)?;
         let mut activation = active.activation.clone();
         activation.ends_at = ends_at;
-        let Yes { signed, rules, shown: Shown { fresh, .. } } = yes;
+        let Yes { signed, rules, shown: Shown { fresh, .. }, incident_unknown: _ } = yes;
         let event = Event::ExtensionAcknowledged { extension_hash: hash, ends_at, signed, rules, fresh };
         let events = vec![Recorded::plain(event)];
         let state = State::Active(Active { activation, extension: None });
@@ -377,8 +377,8 @@ impl Yes {
     }
 
     fn event(self, request_hash: RequestHash, remaining: u8) -> Recorded {
-        let Self { signed, rules, shown: Shown { fresh, .. } } = self;
-        Recorded::plain(Event::GrantAcknowledged { request_hash, remaining, signed, rules, fresh })
+        let Self { signed, rules, shown: Shown { fresh, .. }, incident_unknown } = self;
+        Recorded::plain(Event::GrantAcknowledged { request_hash, remaining, signed, rules, incident_unknown, fresh })
     }
 }
 

@@ -18,6 +18,8 @@ pub struct Yes {
     pub rules: Vec<String>,
     /// How they came in.
     pub shown: Shown,
+    /// Whether the incident's tool didn't answer, and the policy let it pass.
+    pub incident_unknown: bool,
 }
 
 /// One thing to do to a grant.

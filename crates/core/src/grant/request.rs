@@ -95,13 +95,15 @@ pub struct Opening {
     pub rules: Vec<String>,
     /// How the requester came in.
     pub shown: Shown,
+    /// Whether the incident's tool didn't answer, and the policy let it pass.
+    pub incident_unknown: bool,
 }
 
 impl Opening {
     /// Opens the grant: pending, or active at once on an emergency start.
     #[must_use]
     pub fn open(self, now: Timestamp) -> Transition {
-        let Self { request, limits, rules, shown } = self;
+        let Self { request, limits, rules, shown, incident_unknown } = self;
         let request_hash = RequestHash::of(&request);
         let acknowledge_by = now + limits.acknowledge_within;
         let mut events = vec![Recorded::with_reason(
@@ -116,6 +118,7 @@ impl Opening {
                 request_hash,
                 limits,
                 rules,
+                incident_unknown,
                 fresh: shown.fresh,
             },
             &request.reason,

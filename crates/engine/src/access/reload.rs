@@ -5,7 +5,6 @@ use std::sync::Arc;
 use halligan_core::actor::Actor;
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded, bounded};
-use halligan_core::text::printable;
 
 use super::{Access, AccessInForce};
 use crate::changes::POLICY;
@@ -14,7 +13,6 @@ use crate::recorder::Recorder;
 
 /// So often it is decided anew when another replica notes its own change meanwhile.
 const ATTEMPTS: u32 = 5;
-const REASON_CHARACTERS_MAX: usize = 300;
 
 /// What came of a new state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +93,6 @@ impl Reload {
             because = because.first().map(String::as_str).unwrap_or_default(),
             "new rules, people or issuers can't be used: those from before still decide"
         );
-        let because = because.into_iter().map(|reason| printable(&reason, REASON_CHARACTERS_MAX)).collect();
         let event = Event::PolicyRejected { kept, because: bounded(because) };
         self.recorder.record(Actor::SYSTEM, Subject::broker(POLICY), Recorded::plain(event)).await;
     }

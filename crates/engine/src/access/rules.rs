@@ -12,7 +12,7 @@ use crate::ports::Claims;
 /// Between the values of several subject claims. No value may hold it.
 const BETWEEN: char = '/';
 /// The longest subject, in characters: more than any real issuer's.
-const SUBJECT_CHARACTERS_MAX: usize = 255;
+const SUBJECT_BYTES_MAX: usize = 255;
 /// More groups than anybody is in.
 const GROUPS_MAX: usize = 1_000;
 
@@ -112,7 +112,7 @@ pub enum LoginKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginFault {
     /// A claim that names the subject isn't there as a text, is empty, too long, or holds a `/` where several are joined.
-    #[error("the token's `{0}` is no subject: expected 1 to 255 printable characters, as a text{1}", claim, if *joined { ", without `/`" } else { "" })]
+    #[error("the token's `{0}` is no subject: expected 1 to 255 bytes of printable text{1}", claim, if *joined { ", without `/`" } else { "" })]
     Subject {
         /// Which claim.
         claim: String,
@@ -157,7 +157,7 @@ impl IssuerRules {
         let joined = self.subject_claims.len() > 1;
         let value = |claim: &String| {
             let text = claims.get(claim).and_then(Value::as_str).filter(|text| {
-                let shown = halligan_core::text::printable(text, SUBJECT_CHARACTERS_MAX);
+                let shown = halligan_core::text::printable(text, SUBJECT_BYTES_MAX);
                 !text.is_empty() && shown == *text && !(joined && text.contains(BETWEEN))
             });
             text.ok_or_else(|| LoginFault::Subject { claim: claim.clone(), joined })
@@ -165,7 +165,7 @@ impl IssuerRules {
         let values = self.subject_claims.iter().map(value).collect::<Result<Vec<_>, _>>()?;
         let subject = values.join(&BETWEEN.to_string());
         let first = || self.subject_claims.first().cloned().unwrap_or_default();
-        if subject.is_empty() || subject.chars().count() > SUBJECT_CHARACTERS_MAX {
+        if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
             return Err(LoginFault::Subject { claim: first(), joined });
         }
         Ok(subject)

@@ -61,15 +61,17 @@ impl Broker {
             return Err(Problem::new(ProblemKind::SamePerson, detail));
         }
         let role = self.catalogue_unchanged(grant)?;
-        let incident = self.incident_still_open(grant).await?;
+        let asked = self.incident_still_open(grant).await?;
         let signed = match signature {
             Some(signature) => Some(self.identity.signed_yes(&by, hash, signature).await?),
             None => None,
         };
-        let about = Occasion { signed: signed.is_some(), ..about(grant, Some(&incident)) };
-        let rules = self.permitted(caller.asker(), Action::Acknowledge, role, about).await?;
-        self.requester_still_may(grant, role, Some(&incident)).await?;
-        let yes = Yes { signed, rules, shown: caller.shown };
+        let about = Occasion { signed: signed.is_some(), ..about(grant, asked.open.as_ref()) };
+        let incident = &grant.request.incident;
+        let permitted = self.permitted(caller.asker(), Action::Acknowledge, role, about).await;
+        let rules = asked.decided(incident, permitted)?;
+        asked.decided(incident, self.requester_still_may(grant, role, asked.open.as_ref()).await)?;
+        let yes = Yes { signed, rules, shown: caller.shown, incident_unknown: asked.is_unknown() };
         let invalid = |error| Problem::invalid("request_hash", error);
         let command = if pending_extension(grant).is_some_and(|extension| extension.to_string() == hash) {
             Command::AcknowledgeExtension { by, hash: ExtensionHash::try_from(hash.to_owned()).map_err(invalid)?, yes }

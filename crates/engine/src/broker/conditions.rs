@@ -1,5 +1,7 @@
 //! The conditions of promise P1, checked at each step that needs them. All fail closed.
 
+use std::sync::PoisonError;
+
 use halligan_core::actor::{Actor, Party};
 use halligan_core::catalogue::Role;
 use halligan_core::grant::{Command, Grant, Phase, Resolved, Standing};
@@ -11,6 +13,8 @@ use crate::ports::{Action, Filter};
 use crate::problem::{Problem, ProblemKind};
 
 const PAGE: u32 = 50;
+/// So many incidents are remembered as they were last seen.
+const SEEN_MAX: usize = 1_000;
 /// How many grants of one person may wait or be active at a time.
 const OPEN_GRANTS_MAX: u32 = 10;
 
@@ -26,10 +30,11 @@ impl Broker {
         self.judge.permits(asker, action, Matter::Role(role), occasion).await
     }
 
-    /// The incident is open, by its tool's own word. Nobody knows: no.
-    pub(super) async fn incident_is_open(&self, incident: &IncidentRef) -> Result<OpenIncident, Problem> {
+    /// What the tool says of an incident that is open, by its own word; none where it doesn't
+    /// answer: then the policy decides.
+    pub(super) async fn incident_is_open(&self, incident: &IncidentRef) -> Result<Asked, Problem> {
         match self.ports.incidents.check(incident).await {
-            IncidentStatus::Open(open) => Ok(open),
+            IncidentStatus::Open(open) => Ok(self.seen_open(incident, open)),
             IncidentStatus::Closed { known: true } => Err(closed(incident)),
             IncidentStatus::Closed { known: false } => {
                 let detail = format!(
@@ -38,17 +43,17 @@ impl Broker {
                 );
                 Err(Problem::new(ProblemKind::IncidentClosed, detail).in_field("incident"))
             }
-            IncidentStatus::Unknown { reason } => Err(unknown(incident, &reason)),
+            IncidentStatus::Unknown { reason } => Ok(Asked { open: None, unknown: Some(reason) }),
         }
     }
 
     /// As [`Broker::incident_is_open`], under a grant that exists: a closed
     /// incident ends it. One that the tool has lost is no closed one: the record
     /// says that it was there.
-    pub(crate) async fn incident_still_open(&self, grant: &Grant) -> Result<OpenIncident, Problem> {
+    pub(crate) async fn incident_still_open(&self, grant: &Grant) -> Result<Asked, Problem> {
         let incident = &grant.request.incident;
         match self.ports.incidents.check(incident).await {
-            IncidentStatus::Open(open) => Ok(open),
+            IncidentStatus::Open(open) => Ok(self.seen_open(incident, open)),
             IncidentStatus::Closed { known: true } => {
                 if let Err(error) = self.command(&Actor::SYSTEM, grant.request.id, None, Command::CloseIncident).await {
                     // It was over already, or the store is down and the next check ends it.
@@ -56,9 +61,27 @@ impl Broker {
                 }
                 Err(closed(incident))
             }
-            IncidentStatus::Closed { known: false } => Err(unknown(incident, "its tool no longer has it")),
-            IncidentStatus::Unknown { reason } => Err(unknown(incident, &reason)),
+            IncidentStatus::Closed { known: false } => {
+                Ok(Asked { open: None, unknown: Some("its tool no longer has it".to_owned()) })
+            }
+            IncidentStatus::Unknown { reason } => Ok(Asked { open: None, unknown: Some(reason) }),
         }
+    }
+
+    fn seen_open(&self, incident: &IncidentRef, open: OpenIncident) -> Asked {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() >= SEEN_MAX && !seen.contains_key(incident) {
+            seen.clear();
+        }
+        seen.insert(incident.clone(), open.clone());
+        Asked { open: Some(open), unknown: None }
+    }
+
+    /// What was last seen of an incident whose tool doesn't answer now: under an active
+    /// grant the last word that was heard, open, is enough.
+    pub(super) fn last_seen(&self, incident: &IncidentRef) -> OpenIncident {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.get(incident).cloned().unwrap_or_default()
     }
 
     /// The catalogue still means what the request's hash says.
@@ -189,7 +212,36 @@ fn closed(incident: &IncidentRef) -> Problem {
     Problem::new(ProblemKind::IncidentClosed, detail).in_field("incident")
 }
 
-fn unknown(incident: &IncidentRef, reason: &str) -> Problem {
-    let detail = format!("nobody knows whether the incident `{incident}` is open: {reason}");
-    Problem::new(ProblemKind::IncidentUnknown, detail).in_field("incident").retry_after(5)
+/// What an incident's tool was asked, and said.
+pub(crate) struct Asked {
+    /// It is open.
+    pub open: Option<OpenIncident>,
+    /// Why nobody knows.
+    unknown: Option<String>,
+}
+
+impl Asked {
+    /// Whether the tool gave no usable answer.
+    pub const fn is_unknown(&self) -> bool {
+        self.unknown.is_some()
+    }
+
+    /// What the policy decided, about an incident of which this is known. Where nobody knows
+    /// whether it is open, that is what the refused are told.
+    pub fn decided<T>(&self, incident: &IncidentRef, decision: Result<T, Problem>) -> Result<T, Problem> {
+        let Some(reason) = &self.unknown else { return decision };
+        match decision {
+            Ok(permitted) => {
+                tracing::error!(alarm = "incident.unknown", %incident, reason, "the policy lets pass what names an incident that nobody knows to be open");
+                Ok(permitted)
+            }
+            Err(problem) if problem.kind == ProblemKind::NotPermitted => {
+                let Problem { rules, unmet, .. } = problem;
+                let detail = format!("nobody knows whether the incident `{incident}` is open: {reason}");
+                let problem = Problem::new(ProblemKind::IncidentUnknown, detail).in_field("incident");
+                Err(problem.unmet(unmet).by(rules, Vec::new()).retry_after(5))
+            }
+            Err(problem) => Err(problem),
+        }
+    }
 }

@@ -40,13 +40,14 @@ impl Broker {
         let reason = Reason::try_from(reason.to_owned())?;
         let role = self.catalogue_unchanged(grant)?;
         let by = caller.human("extend")?.clone();
-        let incident = self.incident_still_open(grant).await?;
+        let asked = self.incident_still_open(grant).await?;
         let duration = SignedDuration::from_secs(duration_seconds);
         let in_all = grant.activation().map_or(duration, |activation| {
             activation.ends_at.duration_since(activation.activated_at).saturating_add(duration)
         });
-        let about = Occasion { duration: Some(in_all), ..about(grant, Some(&incident)) };
-        let rules = self.permitted(caller.asker(), Action::Extend, role, about).await?;
+        let about = Occasion { duration: Some(in_all), ..about(grant, asked.open.as_ref()) };
+        let permitted = self.permitted(caller.asker(), Action::Extend, role, about).await;
+        let rules = asked.decided(&grant.request.incident, permitted)?;
         let command =
             Command::RequestExtension { by, duration, rules, reason, nonce: Nonce(self.ports.entropy.bytes()) };
         self.command(&caller.actor(), grant.request.id, answers(caller), command).await

@@ -121,16 +121,12 @@ impl Broker {
         }
         self.time_can_be_told().await?;
         let role = self.catalogue_unchanged(grant)?;
-        let incident = match self.incident_still_open(grant).await {
-            Ok(incident) => Some(incident),
-            // Under an active grant the last word that was heard, open, is enough.
-            Err(problem) if problem.kind == ProblemKind::IncidentUnknown => {
-                tracing::warn!(grant = %grant.request.id, %problem, "minting on the incident's last known state");
-                None
-            }
-            Err(problem) => return Err(problem),
-        };
-        let incident = incident.as_ref();
+        let asked = self.incident_still_open(grant).await?;
+        if asked.is_unknown() {
+            tracing::warn!(grant = %grant.request.id, "minting on the incident's last known state");
+        }
+        let incident = asked.open.unwrap_or_else(|| self.last_seen(&grant.request.incident));
+        let incident = Some(&incident);
         let rules = self.permitted(caller.asker(), Action::Mint, role, about(grant, incident)).await?;
         self.acknowledgers_still_may(grant, role, incident).await?;
         Ok(rules)

@@ -12,13 +12,15 @@ mod read;
 mod request;
 mod step;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use halligan_core::catalogue::{Catalogue, Role};
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded, bounded};
 use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::GrantId;
+use halligan_core::incident::{IncidentRef, OpenIncident};
 use jiff::SignedDuration;
 
 use crate::access::{AccessInForce, Judge};
@@ -83,6 +85,7 @@ pub struct Broker {
     wake: Arc<Wake>,
     mint_rate: Rate<GrantId>,
     asking: Asking,
+    seen: Mutex<HashMap<IncidentRef, OpenIncident>>,
     judge: Arc<Judge>,
     identity: Identity,
 }
@@ -129,6 +132,7 @@ impl Broker {
             wake,
             mint_rate,
             asking,
+            seen: Mutex::default(),
             judge,
             identity,
         }

@@ -38,19 +38,21 @@ impl Broker {
         let duration = duration_within(ask.duration_seconds, role)?;
         let incident = incident_named(&ask.incident)?;
         self.asking.request(caller, &incident, self.ports.clock.now())?;
-        let open = self.incident_is_open(&incident).await?;
+        let asked = self.incident_is_open(&incident).await?;
         let about = Occasion {
-            incident: Some((&incident, Some(&open))),
+            incident: Some((&incident, asked.open.as_ref())),
             scope: Some(&resolved.scope),
             duration: Some(duration),
             emergency: Some(ask.emergency),
             requester: Some(&caller.party),
             ..Occasion::default()
         };
-        let mut rules = self.permitted(caller.asker(), Action::Request, role, about).await?;
+        let permitted = self.permitted(caller.asker(), Action::Request, role, about).await;
+        let mut rules = asked.decided(&incident, permitted)?;
         let limits = if ask.emergency {
             caller.human("start before the acknowledgement")?;
-            rules.extend(self.permitted(caller.asker(), Action::StartEmergency, role, about).await?);
+            let permitted = self.permitted(caller.asker(), Action::StartEmergency, role, about).await;
+            rules.extend(asked.decided(&incident, permitted)?);
             emergency_limits(role)?
         } else {
             limits(role, SignedDuration::ZERO)
@@ -75,7 +77,7 @@ impl Broker {
             duration,
             emergency: ask.emergency,
         };
-        let transition = Opening { request, limits, rules: bounded(rules), shown: caller.shown }.open(now);
+        let transition = Opening { request, limits, rules: bounded(rules), shown: caller.shown, incident_unknown: asked.is_unknown() }.open(now);
         match self.commit_transition(&caller.actor(), transition, None, answers(caller), now).await {
             Ok((grant, _)) => Ok(grant),
             Err(StoreError::Conflict) => {

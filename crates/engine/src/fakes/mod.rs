@@ -5,6 +5,7 @@ pub mod archive;
 pub mod aws;
 pub mod environment;
 pub mod fixtures;
+pub mod identity;
 pub mod outside;
 pub mod sink;
 pub mod store;

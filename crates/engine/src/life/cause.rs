@@ -120,8 +120,8 @@ pub(super) enum Cause {
 pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result<Cause, Because> {
     let by = || step.doer.person(requester);
     let command = match event {
-        Event::GrantAcknowledged { request_hash, remaining: _, signed, rules, fresh } => {
-            let yes = yes(signed, rules, shown(step, requester, *fresh));
+        Event::GrantAcknowledged { request_hash, remaining: _, signed, rules, incident_unknown, fresh } => {
+            let yes = yes(signed, rules, shown(step, requester, *fresh), *incident_unknown);
             Command::Acknowledge { by: by()?, hash: *request_hash, yes }
         }
         Event::GrantDeclined {} => Command::Decline { by: by()?, reason: step.reason()? },
@@ -136,7 +136,7 @@ pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result
             rules: rules.clone(),
         },
         Event::ExtensionAcknowledged { extension_hash, ends_at: _, signed, rules, fresh } => {
-            let yes = yes(signed, rules, shown(step, requester, *fresh));
+            let yes = yes(signed, rules, shown(step, requester, *fresh), false);
             Command::AcknowledgeExtension { by: by()?, hash: *extension_hash, yes }
         }
         Event::ExtensionDeclined { .. } => Command::DeclineExtension { by: by()?, reason: step.reason()? },
@@ -189,8 +189,8 @@ pub(super) fn cause(event: &Event, step: &Step<'_>, requester: &Actor) -> Result
     Ok(Cause::Command(command))
 }
 
-fn yes(signed: &Option<Signed>, rules: &[String], shown: Shown) -> Yes {
-    Yes { signed: signed.clone(), rules: rules.to_vec(), shown }
+fn yes(signed: &Option<Signed>, rules: &[String], shown: Shown, incident_unknown: bool) -> Yes {
+    Yes { signed: signed.clone(), rules: rules.to_vec(), shown, incident_unknown }
 }
 
 /// How whoever did it came in.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use halligan_core::entry::Subject;
-use halligan_core::event::{Event, Recorded};
+use halligan_core::event::{Event, Recorded, bounded};
 use halligan_core::id::PersonId;
 use halligan_core::text::Reason;
 use jiff::{SignedDuration, Timestamp};
@@ -100,7 +100,7 @@ impl Overrides {
         }
         let confirmed_by = self.rules.confirmed_by.clone();
         let granted = Override { by: person.clone(), until: now + length, confirmed_by: confirmed_by.clone() };
-        let event = Event::LogOverrideGranted { until: granted.until, confirmed_by };
+        let event = Event::LogOverrideGranted { until: granted.until, confirmed_by: bounded(confirmed_by) };
         self.learn(Some(&granted), Recorded::with_reason(event, reason), caller, now).await?;
         tracing::error!(alarm = "log.override_granted", until = %granted.until, "credentials may leave without an archive's confirmation");
         Ok(granted)

@@ -1,8 +1,10 @@
 //! What the policies decide, as people meet it: at the request, at the yes, at each mint.
 
+use std::collections::BTreeSet;
+
 use halligan_core::actor::{Freshness, Shown};
 use halligan_core::event::Event;
-use halligan_core::incident::OpenIncident;
+use halligan_core::incident::{IncidentStatus, OpenIncident};
 use halligan_engine::caller::Caller;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::world::caller;
@@ -18,6 +20,7 @@ fn and(groups: &Groups, text: &str) {
         machines: ["deploy".parse().unwrap()].into(),
         groups: ["on-call", "leads", "security"].map(|name| name.parse().unwrap()).into(),
         roles: ["prod-admin", "prod-reader"].map(fixtures::role_id).into(),
+        gates: BTreeSet::new(),
     };
     let source = |name: &str, text: &str| Source { name: name.to_owned(), text: text.to_owned() };
     let loaded = PolicySet::load(&[source("default.cedar", DEFAULT), source("more.cedar", text)], &known);
@@ -45,11 +48,8 @@ async fn a_yes_without_a_fresh_second_factor_is_refused_and_says_what_would_do()
     let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
     let (name, hash) = (id(&grant), grant.request_hash.to_string());
     for stale in [caller("bob"), with_mfa("bob", 901)] {
-        let problem = refused(
-            &world,
-            running.broker.acknowledge(&stale, &name, &hash, None).await,
-            ProblemKind::NotPermitted,
-        );
+        let problem =
+            refused(&world, running.broker.acknowledge(&stale, &name, &hash, None).await, ProblemKind::NotPermitted);
         assert_eq!(problem.rules, ["fresh-mfa"]);
         assert_eq!(problem.obligations, [Obligation::StepUp]);
         assert!(problem.unmet[0].contains("15 minutes"), "{:?}", problem.unmet);
@@ -76,15 +76,21 @@ async fn a_tighter_policy_stops_what_was_acknowledged_before_it() {
 #[tokio::test]
 async fn who_opened_the_incident_does_not_acknowledge() {
     let (world, groups) = world();
-    and(&groups, r#"
+    and(
+        &groups,
+        r#"
         @id("another-than-the-incidents-creator")
         @satisfiedBy("somebody else than who opened the incident must acknowledge")
         forbid (principal, action == Halligan::Action::"acknowledge", resource)
-        when { context has incident && context.incident has creatorName && context.incident.creatorName == "bob" };
-    "#);
+        when {
+            principal == Halligan::Person::"bob" && context has incident
+            && context.incident has creatorName && context.incident.creatorName == "bob"
+        };
+    "#,
+    );
     let running = world.start();
     let open = OpenIncident { creator: Some("bob".to_owned()), ..OpenIncident::default() };
-    world.incidents.open_as(fixtures::incident("INC-219"), open);
+    world.incidents.set(fixtures::incident("INC-219"), IncidentStatus::Open(open));
     let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
     let (name, hash) = (id(&grant), grant.request_hash.to_string());
     refused(&world, running.broker.acknowledge(&caller("bob"), &name, &hash, None).await, ProblemKind::NotPermitted);
@@ -109,15 +115,17 @@ async fn no_policy_lets_somebody_acknowledge_their_own_request_or_exceed_a_limit
 #[tokio::test]
 async fn a_rule_that_cannot_be_evaluated_refuses_and_is_told_once() {
     let (world, groups) = world();
-    and(&groups, r#"
+    and(
+        &groups,
+        r#"
         @id("overflows") @satisfiedBy("a policy that can be evaluated")
         forbid (principal, action == Halligan::Action::"request", resource)
         when { context has durationSeconds && context.durationSeconds * 9223372036854775807 > 1 };
-    "#);
+    "#,
+    );
     let running = world.start();
     for _ in 0..3 {
-        let problem =
-            refused(&world, running.broker.request(&caller("alice"), ask()).await, ProblemKind::NotPermitted);
+        let problem = refused(&world, running.broker.request(&caller("alice"), ask()).await, ProblemKind::NotPermitted);
         assert_eq!(problem.rules, ["overflows"]);
     }
     let faulty = types(&world.store.entries()).iter().filter(|kind| *kind == "policy.faulty").count();
@@ -163,4 +171,37 @@ async fn a_person_removed_between_yes_and_mint_ends_it() {
         groups.remove(removed);
         refused(&world, mint(&running.broker, &grant).await, ProblemKind::UnlinkedPrincipal);
     }
+}
+
+/// Nobody knows whether the incident is open: the built-in policies refuse, a team's own may
+/// let it pass, and then the record says so.
+#[tokio::test]
+async fn an_incident_that_nobody_knows_is_the_policys_to_decide() {
+    let (world, groups) = world();
+    let running = world.start();
+    world.incidents.set(fixtures::incident("INC-219"), IncidentStatus::Unknown { reason: "down".to_owned() });
+    let problem = refused(&world, running.broker.request(&caller("alice"), ask()).await, ProblemKind::IncidentUnknown);
+    assert_eq!(problem.rules, ["incident-must-be-known"]);
+
+    let own = DEFAULT.replace("when { context has incident && !context.incident.known }", "when { false }");
+    let source = Source { name: "own.cedar".to_owned(), text: own };
+    groups.decide_by(PolicySet::load(&[source], &Known::default()).unwrap());
+    let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    running
+        .broker
+        .acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), None)
+        .await
+        .unwrap();
+    mint(&running.broker, &grant).await.unwrap();
+    let told = |event: &Event| match event {
+        Event::GrantRequested { incident_unknown, .. } | Event::GrantAcknowledged { incident_unknown, .. } => {
+            Some(*incident_unknown)
+        }
+        _ => None,
+    };
+    let entries = world.store.entries();
+    let told: Vec<bool> = entries.iter().filter_map(|entry| told(&entry.sealed.entry.event)).collect();
+    assert_eq!(told, [true, true]);
+    // Nobody gets past the rules that don't ask about the incident.
+    refused(&world, running.broker.request(&caller("carol"), ask()).await, ProblemKind::IncidentUnknown);
 }

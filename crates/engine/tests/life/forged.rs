@@ -563,5 +563,12 @@ fn memory_stays_flat() {
 
 fn said_yes(grant: &Grant) -> Event {
     let (request_hash, fresh) = (grant.request_hash, Freshness::default());
-    Event::GrantAcknowledged { request_hash, remaining: 0, signed: None, rules: Vec::new(), fresh }
+    Event::GrantAcknowledged {
+        request_hash,
+        remaining: 0,
+        signed: None,
+        rules: Vec::new(),
+        incident_unknown: false,
+        fresh,
+    }
 }

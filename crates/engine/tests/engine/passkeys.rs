@@ -1,0 +1,270 @@
+//! Passkeys: what they sign, when they count, and what `log verify` makes of it.
+
+use std::sync::Arc;
+
+use halligan_core::event::Event;
+use halligan_engine::caller::Caller;
+use halligan_engine::fakes::fixtures;
+use halligan_engine::fakes::identity::FakeNotices;
+use halligan_engine::fakes::world::caller;
+use halligan_engine::identity::{ChallengeAsk, EnrolmentAsk, Identity, PasskeyAnswer, PasskeyStanding};
+use halligan_engine::life::{Keyring, Unsound};
+use halligan_engine::ports::{QueuedEntry, SignInMethod};
+use halligan_engine::problem::{Problem, ProblemKind};
+use halligan_log::passkey::Algorithm;
+use halligan_log::passkey::soft::SoftAuthenticator;
+use jiff::SignedDuration;
+
+use crate::sign_ins::{Doors, doors};
+use crate::support::{ask, id, refused, types};
+
+const RP: &str = "halligan.example.com";
+const ORIGIN: &str = "https://halligan.example.com";
+
+fn key(seed: u8) -> SoftAuthenticator {
+    SoftAuthenticator::from_seed(Algorithm::EdDSA, [seed; 32], RP, ORIGIN).unwrap()
+}
+
+fn bytes(text: &str) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(text, &mut bytes).unwrap();
+    bytes
+}
+
+fn answer(key: &SoftAuthenticator, ask: &ChallengeAsk) -> PasskeyAnswer {
+    PasskeyAnswer { nonce: ask.nonce.clone(), assertion: key.assert(&bytes(&ask.challenge)).unwrap() }
+}
+
+async fn enrol(identity: &Identity, who: &Caller, key: &SoftAuthenticator) -> Result<PasskeyStanding, Problem> {
+    let asked = identity.challenge_to_enrol(who).await?;
+    let registration = key.register(&bytes(&asked.challenge)).unwrap();
+    let ask = EnrolmentAsk { nonce: asked.nonce, label: "a key".to_owned(), registration };
+    identity.enrol(who, ask, None).await
+}
+
+/// Doors whose notices are taken, and a day has passed since alice, bob and carol enrolled the keys 1, 2 and 3.
+async fn enrolled() -> (Doors, Arc<FakeNotices>) {
+    let mut doors = doors();
+    let notices = Arc::new(FakeNotices::default());
+    doors.world.notices = Some(notices.clone());
+    doors.running = doors.world.start();
+    let identity = doors.running.broker.identity();
+    for (seed, person) in [(1, "alice"), (2, "bob"), (3, "carol")] {
+        enrol(identity, &caller(person), &key(seed)).await.unwrap();
+    }
+    identity.tell_of_enrolments().await.unwrap();
+    doors.world.clock.advance(SignedDuration::from_hours(24));
+    (doors, notices)
+}
+
+fn unsound(entries: &[QueuedEntry]) -> Vec<Unsound> {
+    let mut keyring = Keyring::default();
+    entries.iter().filter_map(|entry| keyring.enter(&entry.sealed).err()).collect()
+}
+
+#[tokio::test]
+async fn an_acknowledgement_is_signed_over_the_request_and_the_log_alone_shows_it() {
+    let (doors, _) = enrolled().await;
+    let broker = &doors.running.broker;
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    let (name, hash) = (id(&grant), grant.request_hash.to_string());
+    let asked = broker.identity().challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
+    let signed = answer(&key(2), &asked);
+    broker.acknowledge(&caller("bob"), &name, &hash, Some(&signed)).await.unwrap();
+    let entries = doors.world.store.entries();
+    assert_eq!(unsound(&entries), []);
+
+    // Whoever changes the entry, the request or the person is found.
+    let at = entries.iter().position(|e| matches!(e.sealed.entry.event, Event::GrantAcknowledged { .. })).unwrap();
+    let edited = |edit: &dyn Fn(&mut halligan_core::entry::Entry)| {
+        let mut entries = entries.clone();
+        edit(&mut entries[at].sealed.entry);
+        unsound(&entries)
+    };
+    let other_request = edited(&|entry| {
+        if let Event::GrantAcknowledged { request_hash, .. } = &mut entry.event {
+            *request_hash = "00".repeat(32).try_into().unwrap();
+        }
+    });
+    assert!(matches!(other_request[..], [Unsound::Signature(_)]), "{other_request:?}");
+    let other_person = edited(&|entry| entry.actor.party = Some(fixtures::human("carol").into()));
+    assert_eq!(other_person, [Unsound::Foreign]);
+    let other_key = edited(&|entry| {
+        if let Event::GrantAcknowledged { signed: Some(signed), .. } = &mut entry.event {
+            signed.credential = key(9).credential();
+        }
+    });
+    assert_eq!(other_key, [Unsound::Unknown]);
+}
+
+/// Each answer is good for one thing, once.
+#[tokio::test]
+async fn a_signature_for_something_else_acknowledges_nothing() {
+    let (doors, _) = enrolled().await;
+    let (world, broker) = (&doors.world, &doors.running.broker);
+    let identity = broker.identity();
+    let one = broker.request(&caller("alice"), ask()).await.unwrap();
+    let two = broker.request(&caller("alice"), ask()).await.unwrap();
+    let hash = one.request_hash.to_string();
+    let asked = async |grant| identity.challenge_to_acknowledge(&caller("bob"), grant).await.unwrap();
+    let say_yes = async |by: &str, answer: &PasskeyAnswer| {
+        let outcome = broker.acknowledge(&caller(by), &id(&one), &hash, Some(answer)).await;
+        refused(world, outcome, ProblemKind::PasskeyRefused);
+    };
+
+    say_yes("bob", &answer(&key(2), &asked(&two).await)).await;
+    say_yes("bob", &answer(&key(3), &asked(&one).await)).await;
+    say_yes("carol", &answer(&key(2), &asked(&one).await)).await;
+    say_yes("bob", &answer(&key(9), &asked(&one).await)).await;
+    let mut untouched = key(2);
+    untouched.verified = false;
+    say_yes("bob", &answer(&untouched, &asked(&one).await)).await;
+    let elsewhere =
+        SoftAuthenticator::from_seed(Algorithm::EdDSA, [2; 32], "evil.example.com", "https://evil.example.com");
+    say_yes("bob", &answer(&elsewhere.unwrap(), &asked(&one).await)).await;
+    let stepping_up = identity.challenge_to_step_up(&caller("bob")).await.unwrap();
+    say_yes("bob", &answer(&key(2), &stepping_up)).await;
+    let late = asked(&one).await;
+    world.clock.advance(SignedDuration::from_mins(5));
+    say_yes("bob", &answer(&key(2), &late)).await;
+    // An answer that was wrong is used up: the right one to the same challenge comes too late.
+    let spent = asked(&one).await;
+    say_yes("bob", &answer(&key(9), &spent)).await;
+    say_yes("bob", &answer(&key(2), &spent)).await;
+    // And one that was right acknowledges once.
+    let good = answer(&key(2), &asked(&one).await);
+    broker.acknowledge(&caller("bob"), &id(&one), &hash, Some(&good)).await.unwrap();
+    let again = broker.acknowledge(&caller("bob"), &id(&two), &two.request_hash.to_string(), Some(&good)).await;
+    refused(world, again, ProblemKind::PasskeyRefused);
+}
+
+#[tokio::test]
+async fn an_enrolment_counts_when_another_confirms_it_or_a_day_after_its_notice() {
+    let (doors, notices) = enrolled().await;
+    let broker = &doors.running.broker;
+    let identity = broker.identity();
+    assert_eq!(notices.told().len(), 3);
+    let grant = broker.request(&caller("carol"), ask()).await;
+    refused(&doors.world, grant, ProblemKind::NotPermitted);
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    let yes = async |seed: u8| {
+        let asked = identity.challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
+        let answer = answer(&key(seed), &asked);
+        broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&answer)).await
+    };
+    // Nobody was told of the new one: the channel is down.
+    notices.set_down(true);
+    let new = enrol(identity, &caller("bob"), &key(12)).await.unwrap();
+    assert!(!new.counts && new.counts_from.is_none());
+    assert_eq!(identity.tell_of_enrolments().await.unwrap(), 0);
+    doors.world.clock.advance(SignedDuration::from_mins(1));
+    refused(&doors.world, yes(12).await, ProblemKind::PasskeyRefused);
+
+    // His own key, and a key that doesn't count itself, vouch for nothing.
+    let credential = key(12).credential();
+    let own = identity.challenge_to_confirm(&caller("bob"), &credential).await;
+    assert_eq!(own.unwrap_err().kind, ProblemKind::SamePerson);
+    enrol(identity, &caller("carol"), &key(13)).await.unwrap();
+    let asked = identity.challenge_to_confirm(&caller("carol"), &credential).await.unwrap();
+    let by_new = identity.confirm(&caller("carol"), &credential, &answer(&key(13), &asked)).await;
+    assert_eq!(by_new.unwrap_err().kind, ProblemKind::PasskeyRefused);
+    let asked = identity.challenge_to_confirm(&caller("carol"), &credential).await.unwrap();
+    let standing = identity.confirm(&caller("carol"), &credential, &answer(&key(3), &asked)).await.unwrap();
+    assert!(standing.counts);
+    yes(12).await.unwrap();
+    assert_eq!(unsound(&doors.world.store.entries()), [], "the log shows all of it");
+
+    // Told, it counts a day later, and not a second before.
+    notices.set_down(false);
+    identity.tell_of_enrolments().await.unwrap();
+    let counts = async || identity.passkeys(&caller("carol")).await.unwrap()[1].counts;
+    doors.world.clock.advance(SignedDuration::from_secs(86_399));
+    assert!(!counts().await);
+    doors.world.clock.advance(SignedDuration::from_secs(1));
+    assert!(counts().await);
+}
+
+/// Without the broker's checks the log still tells: keys that did not count are exceptions.
+#[tokio::test]
+async fn a_key_that_did_not_count_is_an_exception_of_the_log() {
+    let (doors, _) = enrolled().await;
+    let broker = &doors.running.broker;
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    let asked = broker.identity().challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
+    let signed = answer(&key(2), &asked);
+    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&signed)).await.unwrap();
+    let without_notices: Vec<QueuedEntry> = doors
+        .world
+        .store
+        .entries()
+        .into_iter()
+        .filter(|entry| !matches!(entry.sealed.entry.event, Event::PasskeyNoticed { .. }))
+        .collect();
+    assert_eq!(unsound(&without_notices), [Unsound::NotCounted]);
+}
+
+#[tokio::test]
+async fn a_stolen_session_makes_no_lasting_key() {
+    let (doors, _) = enrolled().await;
+    let identity = doors.running.broker.identity();
+    // Who came in by a passkey enrols none.
+    let by_key = Caller { method: Some(SignInMethod::Passkey), ..caller("bob") };
+    let problem = enrol(identity, &by_key, &key(14)).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotPermitted);
+    // A key is one person's, for good.
+    let problem = enrol(identity, &caller("alice"), &key(2)).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::PasskeyRefused);
+    // One that was removed signs nothing.
+    identity.remove_passkey(&caller("bob"), &key(2).credential()).await.unwrap();
+    let problem = identity.challenge_to_step_up(&caller("bob")).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotFound);
+    let problem = identity.remove_passkey(&caller("bob"), &key(3).credential()).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotFound, "carol's is not his to remove");
+}
+
+#[tokio::test]
+async fn a_passkey_is_the_way_in_while_the_provider_is_down_and_only_then() {
+    let (doors, _) = enrolled().await;
+    let identity = doors.running.broker.identity();
+    let sign_in = async |seed: u8| {
+        let asked = identity.challenge_to_sign_in(None).await.unwrap();
+        identity.sign_in_by_passkey(&answer(&key(seed), &asked), None).await
+    };
+    assert_eq!(sign_in(2).await.unwrap_err().kind, ProblemKind::NotPermitted, "the provider answers");
+    doors.provider.set_down(true);
+    assert_eq!(sign_in(2).await.unwrap_err().kind, ProblemKind::NotPermitted, "the other provider answers");
+    doors.other.set_down(true);
+    let bob = sign_in(2).await.unwrap();
+    let (who, _) = identity.session(&bob.token, None).await.unwrap();
+    assert_eq!((who.party.as_str(), who.method), ("bob", Some(SignInMethod::Passkey)));
+    assert_eq!(sign_in(9).await.unwrap_err().kind, ProblemKind::PasskeyRefused);
+    let opened = types(&doors.world.store.entries());
+    assert!(opened.contains(&"session.opened".to_owned()));
+    // He acknowledges with it, and the grant's mints go on: he is still a person here.
+    let broker = &doors.running.broker;
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    broker.acknowledge(&who, &id(&grant), &grant.request_hash.to_string(), None).await.unwrap();
+    broker.mint(&caller("alice"), &id(&grant)).await.unwrap();
+    // Removed, it opens nothing and what it opened is over.
+    identity.remove_passkey(&who, &key(2).credential()).await.unwrap();
+    assert!(identity.session(&bob.token, None).await.is_err());
+    doors.groups.remove("carol");
+    assert_eq!(sign_in(3).await.unwrap_err().kind, ProblemKind::UnlinkedPrincipal);
+}
+
+#[tokio::test]
+async fn a_counter_that_goes_back_is_told() {
+    let (doors, _) = enrolled().await;
+    let (broker, identity) = (&doors.running.broker, doors.running.broker.identity());
+    let bob = doors.sign_in("bob", false).await;
+    let (who, session) = identity.session(&bob.token, None).await.unwrap();
+    for (counter, told) in [(5, 0), (6, 0), (2, 1)] {
+        let asked = identity.challenge_to_step_up(&who).await.unwrap();
+        let mut key = key(2);
+        key.counter = counter;
+        identity.step_up_by_passkey(&who, &session, &answer(&key, &asked)).await.unwrap();
+        let kinds = types(&doors.world.store.entries());
+        assert_eq!(kinds.iter().filter(|kind| *kind == "passkey.counter_went_back").count(), told, "{counter}");
+    }
+    assert!(broker.identity().passkeys(&who).await.unwrap()[0].counts);
+}
