@@ -8,6 +8,8 @@ use halligan_engine::ports::{KeySets, ProviderError, SecretText};
 use reqwest::Url;
 use serde_json::Value;
 
+use crate::http;
+
 use super::call::{Caller, PATIENCE};
 use super::metadata::discover;
 use super::relying_party::issuer_url;
@@ -64,10 +66,9 @@ fn checked(source: KeySource) -> Result<Source, String> {
         Some(uri) => ("jwks_uri", Url::parse(uri).map_err(|error| format!("jwks_uri: is not a URL ({error})"))?),
         None => ("issuer", issuer_url(&issuer)?),
     };
+    http::check(&url).map_err(|problem| format!("{setting}: {problem}"))?;
     let caller = match ca_file {
-        Some(file) => {
-            Caller::trusting(&url, PATIENCE, &file).map_err(|problem| format!("{setting} or ca_file: {problem}"))?
-        }
+        Some(file) => Caller::trusting(&url, PATIENCE, &file).map_err(|problem| format!("ca_file: {problem}"))?,
         None => Caller::new(&url, PATIENCE).map_err(|problem| format!("{setting}: {problem}"))?,
     };
     Ok(Source { caller, jwks_uri, bearer_file })

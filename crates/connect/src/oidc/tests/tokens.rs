@@ -244,3 +244,24 @@ async fn answers_of_the_token_endpoint_that_are_no_tokens() {
     a redirect: its token endpoint answered with a redirect (302), which is not followed
     "#);
 }
+
+#[tokio::test]
+async fn a_sender_who_names_itself_must_be_the_one_that_was_asked() {
+    let fake = Fake::start().await;
+    let key = Key::new("one");
+    fake.keys(&[key.jwk()]);
+    fake.give(&key.sign(&json!({ "alg": "ES256", "kid": "one" }), &claims(&fake.issuer(), &json!({}))));
+    let provider = provider(&fake.issuer(), ("halligan", "halligan-secret"));
+    // It says nothing of whether its answers name it.
+    for (issuer, taken) in [
+        (None, true),
+        (Some(fake.issuer()), true),
+        (Some(format!("{}/", fake.issuer())), false),
+        (Some("https://login.example.com".to_owned()), false),
+        (Some(String::new()), false),
+    ] {
+        let answer = Answer { code: "code".into(), issuer, state: None };
+        let outcome = SignIn::nth(1).exchange_at(&provider, &answer, NOW.parse().unwrap()).await;
+        assert_eq!(outcome.is_ok(), taken, "{:?}", answer.issuer);
+    }
+}
