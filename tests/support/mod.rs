@@ -4,11 +4,13 @@
 
 mod api;
 mod broker;
+pub mod browser;
 pub mod bucket;
 mod cli;
 mod configuration;
 pub mod log;
 mod people;
+pub mod provider;
 pub mod proxy;
 pub mod stand_in;
 pub mod witness;
