@@ -11,7 +11,7 @@ use crate::ports::Claims;
 
 /// Between the values of several subject claims. No value may hold it.
 const BETWEEN: char = '/';
-/// The longest subject, in characters: more than any real issuer's.
+/// The longest subject: OpenID Connect allows as many ASCII characters.
 const SUBJECT_BYTES_MAX: usize = 255;
 /// More groups than anybody is in.
 const GROUPS_MAX: usize = 1_000;

@@ -19,7 +19,7 @@ const SEEN_MAX: usize = 1_000;
 const OPEN_GRANTS_MAX: u32 = 10;
 
 impl Broker {
-    /// The policy permits this; returns the rules that do.
+    /// The policy permits this; returns the rules that do, as they fit into an entry.
     pub(super) async fn permitted(
         &self,
         asker: Asker<'_>,
@@ -27,7 +27,8 @@ impl Broker {
         role: &Role,
         occasion: Occasion<'_>,
     ) -> Result<Vec<String>, Problem> {
-        self.judge.permits(asker, action, Matter::Role(role), occasion).await
+        let permitted = self.judge.permits(asker, action, Matter::Role(role), occasion).await;
+        permitted.map(halligan_core::event::bounded_rules)
     }
 
     /// What the tool says of an incident that is open, by its own word; none where it doesn't

@@ -1,6 +1,6 @@
 //! Minting credentials: conditions, intent, AssumeRole beside the log, answer.
 
-use halligan_core::event::{Event, Recorded, bounded};
+use halligan_core::event::{Event, Recorded, bounded_rules};
 use halligan_core::grant::{Grant, MintDraft, Refusal, Transition, Warrant};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::MintId;
@@ -147,7 +147,7 @@ impl Broker {
                 "the scope of this grant is no longer in the catalogue: ask again",
             )
         })?;
-        let (principal, rules) = (caller.party.principal(), bounded(rules));
+        let (principal, rules) = (caller.party.principal(), bounded_rules(rules));
         let step = |grant: &Grant, now: Timestamp| -> Result<(Transition, Warrant), Refusal> {
             let fence = grant.mint_fence(&caller.party, now)?;
             let draft = MintDraft {

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 
 use halligan_core::catalogue::{Catalogue, Role};
 use halligan_core::entry::Subject;
-use halligan_core::event::{Event, Recorded, bounded};
+use halligan_core::event::{Event, Recorded, bounded, bounded_rules};
 use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::GrantId;
 use halligan_core::incident::{IncidentRef, OpenIncident};
@@ -296,7 +296,7 @@ fn refused(caller: &Caller, action: &str, problem: &Problem) -> Recorded {
     let event = Event::ActionRefused {
         action: action.to_owned(),
         problem: problem.kind.slug().to_owned(),
-        rules: bounded(problem.rules.clone()),
+        rules: bounded_rules(problem.rules.clone()),
         unmet: bounded(problem.unmet.clone()),
     };
     let mut recorded = Recorded::plain(event);

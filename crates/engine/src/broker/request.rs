@@ -2,7 +2,7 @@
 
 use halligan_core::catalogue::{Role, Target};
 use halligan_core::entry::Subject;
-use halligan_core::event::bounded;
+use halligan_core::event::bounded_rules;
 use halligan_core::grant::{Grant, Limits, Opening, Request, Resolved};
 use halligan_core::id::{GrantId, Nonce, ProviderId, RoleId, ScopeId};
 use halligan_core::incident::{IncidentId, IncidentRef};
@@ -77,7 +77,14 @@ impl Broker {
             duration,
             emergency: ask.emergency,
         };
-        let transition = Opening { request, limits, rules: bounded(rules), shown: caller.shown, incident_unknown: asked.is_unknown() }.open(now);
+        let transition = Opening {
+            request,
+            limits,
+            rules: bounded_rules(rules),
+            shown: caller.shown,
+            incident_unknown: asked.is_unknown(),
+        }
+        .open(now);
         match self.commit_transition(&caller.actor(), transition, None, answers(caller), now).await {
             Ok((grant, _)) => Ok(grant),
             Err(StoreError::Conflict) => {

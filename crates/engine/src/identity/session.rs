@@ -107,7 +107,7 @@ impl Identity {
             method: proof.method.as_str().to_owned(),
             proved_at: proof.at,
             mfa: proof.mfa_at.is_some(),
-            rules: halligan_core::event::bounded(rules),
+            rules: halligan_core::event::bounded_rules(rules),
         };
         let draft = self.draft(Some(&human.clone().into()), session_subject(id), from_address(event, address));
         self.ports.sessions.open(&session, vec![draft], now).await?;
