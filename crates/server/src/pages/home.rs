@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use halligan_core::grant::{Grant, Phase};
+use halligan_core::text::printable;
 use halligan_engine::caller::ListAsk;
 use jiff::Timestamp;
 
@@ -19,6 +20,8 @@ use crate::views::GrantView;
 const LOOKED_AT: u32 = 100;
 /// So many of one's own are shown.
 const SHOWN: u32 = 20;
+/// So much of a reason stands in a list.
+const REASON_CHARACTERS: usize = 120;
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -38,6 +41,8 @@ pub(super) struct Line {
     pub requester: String,
     pub scope: String,
     pub duration: Span,
+    /// As much as helps to tell requests apart.
+    pub reason: String,
     pub hint: Hint,
 }
 
@@ -92,16 +97,22 @@ impl Line {
             requester: grant.request.requester.as_str().to_owned(),
             scope: view.scope,
             duration: Span(grant.request.duration),
+            reason: beginning(grant.request.reason.as_str()),
             hint,
         }
     }
+}
+
+fn beginning(text: &str) -> String {
+    let short = printable(text, REASON_CHARACTERS);
+    if text.chars().count() > REASON_CHARACTERS { format!("{short} …") } else { short }
 }
 
 fn hint(view: &GrantView, now: Timestamp) -> Hint {
     let (what, at, why) = match (view.acknowledge_by, view.ack_due, view.ends_at, view.ended_at) {
         (_, _, _, Some(ended_at)) => {
             let by = view.ended_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            (format!("Over{by}"), Some(ended_at), view.ended_because.clone())
+            (format!("Ended{by}"), Some(ended_at), view.ended_because.clone())
         }
         (Some(by), ..) => ("Waits for a second person until".to_owned(), Some(by), None),
         (_, Some(due), ..) => ("Started in an emergency. Over unless acknowledged by".to_owned(), Some(due), None),

@@ -8,6 +8,7 @@ use halligan_engine::problem::Problem;
 
 use super::answer::Answer;
 use super::frame::{Frame, page_with};
+use super::show::Words;
 use super::step_up::StepUp;
 use crate::context::RequestId;
 use crate::problem::{ApiProblem, bare};
@@ -86,10 +87,10 @@ impl Refusal {
         let page = Refused {
             frame,
             title,
-            detail,
+            detail: Words::new(&detail),
             field,
             rules,
-            unmet,
+            unmet: unmet.iter().map(|text| Words::new(text)).collect(),
             retry_after_seconds,
             step_up,
             sign,
@@ -137,10 +138,10 @@ pub(super) fn taken(mut response: Response) -> Result<Response, (Refusal, Header
 struct Refused<'a> {
     frame: &'a Frame,
     title: String,
-    detail: String,
+    detail: Words<'a>,
     field: Option<String>,
     rules: Vec<String>,
-    unmet: Vec<String>,
+    unmet: Vec<Words<'a>>,
     retry_after_seconds: Option<u32>,
     step_up: Option<StepUp>,
     sign: Option<Answer>,

@@ -51,6 +51,27 @@ impl fmt::Display for Span {
     }
 }
 
+/// Words of ours, in which what stands in backticks is somebody else's.
+#[derive(Template)]
+#[template(
+    source = "{% for part in parts %}{% if loop.index0 % 2 == 1 %}<code>{{ part }}</code>{% else %}{{ part }}{% endif %}{% endfor %}",
+    ext = "html"
+)]
+pub(super) struct Words<'a> {
+    parts: Vec<&'a str>,
+}
+
+// It escapes what it is made of.
+impl HtmlSafe for Words<'_> {}
+
+impl<'a> Words<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        let parts: Vec<&str> = text.split('`').collect();
+        // One too many is no pair.
+        Self { parts: if parts.len() % 2 == 1 { parts } else { vec![text] } }
+    }
+}
+
 /// The first digits of a hash, in groups that can be read out.
 pub(super) fn fingerprint(hash: &str) -> String {
     let digits: Vec<char> = hash.chars().take(24).collect();
@@ -86,6 +107,13 @@ mod tests {
         let later = now + SignedDuration::from_secs(90);
         insta::assert_snapshot!(Moment::new(later, now), @r#"<time datetime="2026-11-21T03:01:30Z">2026-11-21 03:01:30 UTC</time> (in 1 min 30 s)"#);
         insta::assert_snapshot!(Moment::new(now, later), @r#"<time datetime="2026-11-21T03:00:00Z">2026-11-21 03:00:00 UTC</time> (1 min 30 s ago)"#);
+    }
+
+    #[test]
+    fn words_of_others_are_marked() {
+        let shown = |text: &str| Words::new(text).to_string();
+        assert_eq!(shown("`bob` may not <read> `a&b`"), "<code>bob</code> may not &#60;read&#62; <code>a&#38;b</code>");
+        assert_eq!(shown("an odd ` stays"), "an odd ` stays");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod answers;
+mod browser;
 mod frame;
 mod html;
 mod keys;
@@ -90,10 +91,18 @@ impl Site {
     }
 
     pub fn with(access: Access, identity: IdentitySettings) -> Self {
+        let provider = |fails| -> Arc<dyn IdentityProvider> { Arc::new(FakeProvider { fails }) };
+        let providers = [("okta", provider(false)), ("broken", provider(true))];
+        Self::with_providers(access, identity, providers.into())
+    }
+
+    pub fn with_providers(
+        access: Access,
+        identity: IdentitySettings,
+        providers: BTreeMap<&str, Arc<dyn IdentityProvider>>,
+    ) -> Self {
         let mut world = FakeWorld::new(access);
-        for (name, fails) in [("okta", false), ("broken", true)] {
-            world.providers.insert(name.parse().unwrap(), Arc::new(FakeProvider { fails }));
-        }
+        world.providers = providers.into_iter().map(|(name, provider)| (name.parse().unwrap(), provider)).collect();
         let aws = Arc::new(world.aws.clone());
         let ports = Ports {
             clock: world.clock.clone(),
@@ -154,9 +163,13 @@ impl Site {
     }
 
     pub async fn pending_because(&self, reason: &str) -> Grant {
+        self.asked("prod-admin", reason).await
+    }
+
+    pub async fn asked(&self, role: &str, reason: &str) -> Grant {
         self.serve().await;
         let ask = RequestAsk {
-            target: "prod-admin".to_owned(),
+            target: role.to_owned(),
             scope: None,
             incident: ("file".to_owned(), "INC-219".to_owned()),
             reason: reason.to_owned(),
