@@ -98,7 +98,88 @@ fn access_is_the_requesters() {
     event["raw_data"].take();
     event["raw_data_hash"].take();
     event["metadata"]["product"]["version"].take();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&event).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&event).unwrap(), @r#"
+    {
+      "actor": {
+        "user": {
+          "uid": "bob",
+          "name": "bob",
+          "type_id": 1,
+          "type": "User",
+          "domain": "https://1.example.com",
+          "uid_alt": "bob-1"
+        }
+      },
+      "user": {
+        "uid": "alice",
+        "name": "alice",
+        "type_id": 1,
+        "type": "User"
+      },
+      "privileges": [
+        "aws-role:prod-admin"
+      ],
+      "resources": [
+        {
+          "type": "aws-role",
+          "name": "prod-admin"
+        }
+      ],
+      "category_uid": 3,
+      "category_name": "Identity & Access Management",
+      "class_uid": 3005,
+      "class_name": "User Access Management",
+      "activity_id": 1,
+      "activity_name": "Assign Privileges",
+      "type_uid": 300501,
+      "type_name": "User Access Management: Assign Privileges",
+      "status_id": 1,
+      "status": "Success",
+      "message": "break-glass access began",
+      "time": 1772334729113,
+      "severity_id": 3,
+      "severity": "Medium",
+      "metadata": {
+        "version": "1.8.0",
+        "product": {
+          "name": "Halligan",
+          "vendor_name": "Halligan",
+          "version": null
+        },
+        "uid": "019ca6f1-3cb8-7000-8000-000000000002",
+        "event_code": "grant.activated",
+        "sequence": 2,
+        "log_version": "1",
+        "logged_time": 1772334729113,
+        "original_time": "2026-03-01T03:12:09.113Z",
+        "transformation_info_list": [
+          {
+            "name": "Halligan to OCSF",
+            "uid": "1"
+          }
+        ],
+        "correlation_uid": "02wndAAHBC95f4Al8rNFlB"
+      },
+      "raw_data": null,
+      "raw_data_hash": null,
+      "unmapped": {
+        "mapping_version": "1",
+        "subject": {
+          "kind": "aws-role",
+          "id": "prod-admin"
+        },
+        "data": {
+          "activated_at": "2026-03-01T03:12:09Z",
+          "ends_at": "2026-03-01T04:12:09Z",
+          "ack_due": null
+        },
+        "incident": {
+          "provider": "files",
+          "id": "INC-219"
+        }
+      }
+    }
+    "#);
 }
 
 /// What each type becomes, for whoever writes rules in a SIEM.

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{Identity, from_address, session_subject, web_caller};
 use crate::caller::Caller;
-use crate::ports::{Proof, SecretHash, SecretText, Session, StoreError};
+use crate::ports::{Change, Proof, SecretHash, SecretText, Session, StoreError};
 use crate::problem::{Problem, ProblemKind};
 
 /// Who vouches for a login with a passkey: the subject is the credential's id.
@@ -117,12 +117,6 @@ impl Identity {
 
     /// Notes that the person of a session has proved themselves again.
     pub(super) async fn step_up_session(&self, session: &Session, human: Human, proof: Proof) -> Result<(), Problem> {
-        let now = self.clock.now();
-        match self.ports.sessions.touch(&session.token, &proof, now).await {
-            Ok(()) => {}
-            Err(StoreError::Conflict) => return Err(self.signed_out()),
-            Err(error) => return Err(error.into()),
-        }
         let event = Event::SessionSteppedUp {
             session: session.id,
             method: proof.method.as_str().to_owned(),
@@ -130,8 +124,13 @@ impl Identity {
             mfa: proof.mfa_at.is_some(),
         };
         let draft = self.draft(Some(&human.into()), session_subject(session.id), Recorded::plain(event));
-        self.recorder.record_draft(draft).await;
-        Ok(())
+        // First the record: of a crash in between nothing is left but a proof that counts for nothing.
+        self.recorder.commit(Change { entries: vec![draft], ..Change::default() }).await?;
+        match self.ports.sessions.touch(&session.token, &proof, self.clock.now()).await {
+            Ok(()) => Ok(()),
+            Err(StoreError::Conflict) => Err(self.signed_out()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Ends the session of this token. Without one nothing happens.
