@@ -1,6 +1,7 @@
 //! The listener: HTTP/1.1, plain or over TLS, with bounds on what one slow or
 //! greedy client can hold. HTTP/2 is what a proxy in front speaks.
 
+mod peers;
 mod tls;
 
 use std::io;
@@ -31,10 +32,14 @@ use crate::App;
 use crate::context::Peer;
 use crate::routes::{REQUEST_TIMEOUT, router};
 
+use peers::{Peers, Seat};
+
 pub use tls::TlsError;
 
 /// Connections at a time; more wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 512;
+/// Connections of one address at a time: others must find room. A proxy that is trusted is many.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// From a connection's first byte, or its last answer, to a whole request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// For a TLS handshake.
@@ -109,6 +114,7 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     router: Router,
+    peers: Arc<Peers>,
 }
 
 impl Server {
@@ -118,8 +124,9 @@ impl Server {
     /// The address can't be taken, the certificate can't be used, or plain HTTP
     /// would leave the machine without a proxy in front.
     pub async fn bind(settings: Settings, app: App) -> Result<Self, ServeError> {
-        let proxied = !app.trusted_proxies().is_empty();
-        Self::bind_router(settings, proxied, router(app)).await
+        let proxies = app.trusted_proxies().to_vec();
+        let server = Self::bind_router(settings, !proxies.is_empty(), router(app)).await?;
+        Ok(Self { peers: Arc::new(Peers::new(CONNECTIONS_PER_ADDRESS_MAX, proxies)), ..server })
     }
 
     /// The same listener for other routes, which bound what a request may take themselves. `proxied`: TLS ends in
@@ -136,7 +143,8 @@ impl Server {
         let failed = |source| ServeError::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address, tls, router })
+        let peers = Arc::new(Peers::new(CONNECTIONS_PER_ADDRESS_MAX, Vec::new()));
+        Ok(Self { listener, address, tls, router, peers })
     }
 
     /// The address that was taken.
@@ -147,7 +155,7 @@ impl Server {
 
     /// Serves until `shutdown`; then answers what is in flight, for ten seconds at most.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { listener, address: _, tls, mut router } = self;
+        let Self { listener, address: _, tls, mut router, peers } = self;
         if tls.is_some() {
             let year = HeaderValue::from_static("max-age=31536000");
             router = router.layer(SetResponseHeaderLayer::if_not_present(STRICT_TRANSPORT_SECURITY, year));
@@ -159,11 +167,16 @@ impl Server {
                 // The semaphore is never closed.
                 let Ok(permit) = room.clone().acquire_owned().await else { return };
                 match listener.accept().await {
-                    Ok((stream, peer)) => {
-                        let connection =
-                            Connection { peer, router: router.clone(), stop: stop.clone(), _permit: permit };
-                        connections.spawn(connection.accepted(stream, tls.clone()));
-                    }
+                    Ok((stream, peer)) => match peers.admit(peer.ip()) {
+                        Some(seat) => {
+                            let router = router.clone();
+                            let connection =
+                                Connection { peer, router, stop: stop.clone(), _permit: permit, _seat: seat };
+                            connections.spawn(connection.accepted(stream, tls.clone()));
+                        }
+                        // Hung up on, before anything was read of it.
+                        None => tracing::debug!(%peer, "an address has as many connections as it may"),
+                    },
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -189,6 +202,7 @@ struct Connection {
     router: Router,
     stop: CancellationToken,
     _permit: OwnedSemaphorePermit,
+    _seat: Seat,
 }
 
 impl Connection {
@@ -207,7 +221,7 @@ impl Connection {
     }
 
     async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let Self { peer, router, stop, _permit } = self;
+        let Self { peer, router, stop, _permit, _seat } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));

@@ -184,6 +184,40 @@ async fn a_head_of_any_size_is_not_read() {
 }
 
 #[tokio::test]
+async fn one_address_leaves_room_for_others() {
+    let app = TestApp::new();
+    let running = Running::start(&app, None).await;
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS_PER_ADDRESS_MAX {
+        let mut stream = running.connect().await;
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+        // Answered, and kept open.
+        let mut bytes = [0; 12];
+        stream.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(&bytes, b"HTTP/1.1 200");
+        held.push(stream);
+    }
+    let mut bytes = Vec::new();
+    let mut refused = running.connect().await;
+    // Hung up on: an end or a reset, and no answer.
+    drop(refused.write_all(HEALTH.as_bytes()).await);
+    drop(refused.read_to_end(&mut bytes).await);
+    assert!(bytes.is_empty(), "{bytes:?}");
+    held.clear();
+    // As soon as the server sees that they are gone.
+    for _ in 0..1_000 {
+        let mut again = running.connect().await;
+        drop(again.write_all(HEALTH.as_bytes()).await);
+        drop(again.read_to_end(&mut bytes).await);
+        if bytes.starts_with(b"HTTP/1.1 200") {
+            break;
+        }
+    }
+    assert!(bytes.starts_with(b"HTTP/1.1 200"));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_in_flight_is_answered_before_the_end() {
     let app = TestApp::new();
     let running = Running::start(&app, None).await;
