@@ -15,7 +15,10 @@ use halligan_engine::caller::{Caller, IdempotencyUse};
 use halligan_engine::identity::Bearer;
 use halligan_engine::ports::{IdempotencyKey, SignInMethod};
 use halligan_engine::problem::{Problem, ProblemKind};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 
 use crate::App;
@@ -36,7 +39,7 @@ const DETAIL_CHARACTERS_MAX: usize = 400;
 pub(crate) struct Known(pub Bearer);
 
 /// A body that a call can have.
-pub(crate) trait Body: DeserializeOwned + Send {
+pub(crate) trait Body: DeserializeOwned + Serialize + Send {
     /// What no body at all means; none: there must be one.
     fn absent() -> Option<Self> {
         None
@@ -88,7 +91,8 @@ impl FromRequest<App> for FreshCall {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
         let (mut parts, caller, bytes) = received(request, app).await?;
         let checked = if parts.headers.contains_key(IDEMPOTENCY_KEY) {
-            let detail = "this call takes no idempotency key: each one is a new issuance, logged as such, and no answer of it is kept";
+            let detail =
+                "this call takes no idempotency key: each one issues something new, and no answer of it is kept";
             Err(ApiProblem::new(ProblemKind::IdempotencyNotSupported, detail).in_field("Idempotency-Key"))
         } else {
             parsed::<EmptyBody>(&parts, &bytes)
@@ -171,7 +175,7 @@ fn action(parts: &Parts) -> &'static str {
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     match (parts.method.as_str(), route) {
         ("POST", "/v1/grants") => "request",
-        ("POST", "/v1/grants/{id}/acknowledge") => "acknowledge",
+        ("POST", "/v1/grants/{id}/acknowledge" | "/v1/grants/{id}/acknowledge/challenge") => "acknowledge",
         ("POST", "/v1/grants/{id}/decline") => "decline",
         ("POST", "/v1/grants/{id}/credentials" | "/v1/grants/{id}/console") => "mint",
         ("POST", "/v1/grants/{id}/extend") => "extend",
@@ -250,19 +254,45 @@ fn parsed<B: Body>(parts: &Parts, bytes: &[u8]) -> Result<B, ApiProblem> {
             ApiProblem::new(ProblemKind::Invalid, "the body is encoded: send it plain, without `Content-Encoding`");
         return Err(problem.in_field("Content-Encoding").with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let body = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| malformed(&error))?;
-    match deserializer.end() {
-        Ok(()) => Ok(body),
-        Err(error) => Err(ApiProblem::new(ProblemKind::Invalid, format!("the body is not one JSON object: {error}"))),
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiProblem::new(ProblemKind::Invalid, "the body is not a JSON object: expected `{`"));
     }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let body: B = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| malformed(&error))?;
+    deserializer
+        .end()
+        .map_err(|error| ApiProblem::new(ProblemKind::Invalid, format!("the body is not one JSON object: {error}")))?;
+    match listed(&body, bytes) {
+        None => Ok(body),
+        Some(field) => {
+            let problem =
+                ApiProblem::new(ProblemKind::Invalid, "a list stands where an object is expected: name each field");
+            Err(problem.in_field(field))
+        }
+    }
+}
+
+/// The first object that was sent as a list of its fields' values: the parser takes both, and
+/// what is documented is the one. Whatever was read is written again, and the shapes compared.
+fn listed(body: &impl Serialize, bytes: &[u8]) -> Option<String> {
+    let (Ok(read), Ok(sent)) = (serde_json::to_value(body), serde_json::from_slice::<Value>(bytes)) else {
+        return Some(String::new());
+    };
+    let Value::Object(members) = &read else { return Some(String::new()) };
+    let lists = |(_, value): &(&String, &Value)| value.is_object();
+    let is_list = |(name, _): &(&String, &Value)| sent.get(name.as_str()).is_some_and(Value::is_array);
+    members.iter().filter(lists).find(is_list).map(|(name, _)| name.clone())
 }
 
 fn malformed(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiProblem {
     // The parser quotes the caller's own text: shown harmless, and not at length.
     let text = printable(&error.inner().to_string(), DETAIL_CHARACTERS_MAX);
-    let path = printable(&error.path().to_string(), 100);
     let problem = ApiProblem::new(ProblemKind::Invalid, format!("the body can't be read: {text}"));
+    // What is no JSON stops anywhere: no field is to blame.
+    if error.inner().classify() != Category::Data {
+        return problem;
+    }
+    let path = printable(&error.path().to_string(), 100);
     match field_of(&text, if path == "." { "" } else { &path }) {
         field if field.is_empty() => problem,
         field => problem.in_field(field),

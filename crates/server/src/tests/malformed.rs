@@ -138,9 +138,26 @@ async fn bodies_that_are_no_json_object_are_refused() {
         app.call("alice", Method::POST, "/v1/grants").header("content-type", kind).bytes(bytes).send().await
     };
     let json = "application/json";
-    for bytes in [&b"{"[..], b"[]", b"null", b"\"x\"", b"\xff\xfe", b"{} {}", b"{\"reason\": \"\xff\"}"] {
-        send(json, bytes).await.is_problem(400, "invalid-request");
+    for bytes in
+        [&b"{"[..], b"[]", b"null", b"\"x\"", b"\xff\xfe", b"{} {}", b"{\"reason\": \"\xff\"}", b" ", b"{\"reason\":"]
+    {
+        let answer = send(json, bytes).await;
+        // No field is to blame for what is no JSON.
+        let field = answer.is_problem(400, "invalid-request");
+        assert!(field.is_none_or(|field| bytes == b"{} {}" && field == "target"), "{}", answer.text);
     }
+    // Fields by their place instead of their name: the parser would take them.
+    let asked = ask();
+    let places = json!([asked["target"], null, asked["incident"], asked["reason"], asked["duration_seconds"], false]);
+    let listed = send(json, places.to_string().as_bytes()).await;
+    assert_eq!(listed.is_problem(400, "invalid-request"), None);
+    for (field, list) in [("target", json!(["aws-role", "prod-admin"])), ("incident", json!(["file", "INC-219"]))] {
+        let answer = send(json, with(&format!("/{field}"), list).to_string().as_bytes()).await;
+        assert_eq!(answer.is_problem(400, "invalid-request").as_deref(), Some(field), "{}", answer.text);
+    }
+    let nothing =
+        app.call("alice", Method::POST, "/v1/grants/0000000000000000000000/withdraw").header("content-type", json);
+    nothing.bytes("[]").send().await.is_problem(400, "invalid-request");
     let and_more = format!("{} {{}}", ask());
     send(json, and_more.as_bytes()).await.is_problem(400, "invalid-request");
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
