@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use halligan_core::actor::Party;
 use halligan_engine::problem::ProblemKind;
 
 use crate::App;
@@ -43,7 +44,16 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
     {
         return ApiProblem::from(problem).into_response();
     }
-    next.run(Request::from_parts(parts, body)).await
+    let party = parts.extensions.get::<Known>().map(|Known(bearer)| bearer.party.clone());
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(problem) = response.extensions_mut().get_mut::<ApiProblem>()
+        && let Some(Party::Human(human)) = party
+    {
+        let access = app.broker().judge().access().now();
+        let rules = access.directory.rules(&human.principal.issuer);
+        problem.demand_step_up(rules.into_iter().flat_map(|rules| rules.mfa.acr.iter().map(String::as_str)));
+    }
+    response
 }
 
 fn is_always_served(parts: &Parts) -> bool {

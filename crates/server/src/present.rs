@@ -8,15 +8,15 @@ use halligan_core::grant::{
 };
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 use halligan_engine::caller::{ConsoleSignIn, GrantRecord, Minted, RoleOffer};
-use halligan_engine::identity::PasskeyAnswer;
+use halligan_engine::identity::{ChallengeAsk, PasskeyAnswer};
 use halligan_engine::ports::QueuedEntry;
 use halligan_log::passkey::Assertion;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::views::{
-    AcknowledgementView, ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView, GrantState,
-    GrantView, GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, PartyKind, RoleView, SignatureBody,
-    TargetView, TimelineEntry,
+    AcknowledgementView, ChallengeView, ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView,
+    GrantState, GrantView, GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, PartyKind, RoleView,
+    SignatureBody, TargetView, TimelineEntry,
 };
 
 /// Who ended a grant and why, as far as there is a who and a why.
@@ -30,6 +30,13 @@ impl From<SignatureBody> for PasskeyAnswer {
     fn from(body: SignatureBody) -> Self {
         let SignatureBody { nonce, credential, authenticator_data, client_data, signature } = body;
         Self { nonce, assertion: Assertion { credential, authenticator_data, client_data, signature } }
+    }
+}
+
+impl From<ChallengeAsk> for ChallengeView {
+    fn from(asked: ChallengeAsk) -> Self {
+        let ChallengeAsk { nonce, challenge, rp_id, credentials } = asked;
+        Self { nonce, challenge, rp_id, credentials }
     }
 }
 

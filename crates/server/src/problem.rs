@@ -10,6 +10,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use halligan_engine::ports::Obligation;
 use halligan_engine::problem::{Problem, ProblemKind};
 
 use crate::context::RequestId;
@@ -60,6 +61,25 @@ impl ApiProblem {
     pub(crate) fn with_challenge(mut self, challenge: Option<String>) -> Self {
         self.0.challenge = challenge;
         self
+    }
+
+    /// Where proving who they are again would help, says so to the caller's client: as RFC 9470
+    /// has it, with 401. `acr` are the words that the caller's issuer has for a second factor.
+    pub(crate) fn demand_step_up<'a>(&mut self, acr: impl Iterator<Item = &'a str>) {
+        if !self.0.problem.obligations.contains(&Obligation::StepUp) {
+            return;
+        }
+        // What a quoted string and a list by spaces can hold.
+        let harmless = |text: &&str| text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        let acr: Vec<&str> = acr.filter(harmless).collect();
+        let mut challenge = "Bearer realm=\"halligan\", error=\"insufficient_user_authentication\", \
+             error_description=\"prove who you are again, with a second factor\", max_age=\"0\""
+            .to_owned();
+        if !acr.is_empty() {
+            challenge.push_str(&format!(", acr_values=\"{}\"", acr.join(" ")));
+        }
+        self.0.challenge = Some(challenge);
+        self.0.status = StatusCode::UNAUTHORIZED;
     }
 
     /// What the engine records of it.
@@ -275,7 +295,10 @@ pub fn document() -> String {
          | `retry_after_seconds` | when the same call may go through; also in `Retry-After` |\n\
          | `instance` | `urn:uuid:` and the request's id, which is also in `X-Request-Id` and in the broker's trace |\n\n\
          A refused call changes nothing. It leaves a log entry, or, for callers who are not known, counts in one.\n\n\
-         `invalid-request` answers 415 instead of 400 where the body is not JSON, and `too-large` 414 instead of 413 where the path is too long.\n\n\
+         `invalid-request` answers 415 instead of 400 where the body is not JSON, and `too-large` 414 instead of 413 where the path is too long. \
+         Where `obligations` has `stepUp`, a bearer token is answered with 401 instead of 403, and `WWW-Authenticate` has \
+         `error=\"insufficient_user_authentication\"`, `max_age` and, where the issuer has words for a second factor, `acr_values` \
+         (RFC 9470): sign in again with these, and send the same call with the new token.\n\n\
          | type | status | means | what to do |\n\
          | --- | --- | --- | --- |\n",
     );

@@ -13,11 +13,12 @@ use utoipa::IntoParams;
 
 use super::work::{Answer, finished};
 use crate::App;
-use crate::call::{Asked, Body, Call, Named, Reading};
+use crate::call::{Asked, Body, Call, FreshCall, Named, Reading};
 use crate::openapi::{CommandRefusals, ReadRefusals};
 use crate::problem::ApiProblem;
 use crate::views::{
-    AcknowledgeBody, EmptyBody, ExtendBody, GrantPage, GrantView, GrantWithTimeline, ReasonBody, RequestBody,
+    AcknowledgeBody, ChallengeView, EmptyBody, ExtendBody, GrantPage, GrantView, GrantWithTimeline, ReasonBody,
+    RequestBody,
 };
 
 impl Body for RequestBody {}
@@ -145,6 +146,29 @@ pub(super) async fn acknowledge(
     let signature = signature.map(PasskeyAnswer::from);
     let acknowledged = async move { app.broker().acknowledge(&caller, &id, &request_hash, signature.as_ref()).await };
     answered(finished(acknowledged).await?)
+}
+
+/// Ask for a challenge to sign an acknowledgement
+///
+/// For a passkey of the caller, where the policy demands a signature: `challenge` goes into the
+/// client data, and what the passkey answers goes into `signature` of the acknowledgement, with the
+/// `nonce`. Good for one answer within five minutes. No `Idempotency-Key`: each call is a new challenge.
+#[utoipa::path(
+    post,
+    path = "/grants/{id}/acknowledge/challenge",
+    tag = "grants",
+    params(("id" = String, Path, description = "The grant")),
+    request_body(content = Option<EmptyBody>, description = "`{}` or nothing"),
+    responses((status = 200, description = "The challenge", body = ChallengeView), CommandRefusals)
+)]
+pub(super) async fn challenge(
+    State(app): State<App>,
+    Named(id): Named<String>,
+    FreshCall { caller }: FreshCall,
+) -> Result<Json<ChallengeView>, ApiProblem> {
+    let grant = app.broker().grant(&caller, &id).await?.grant;
+    let asked = app.broker().identity().challenge_to_acknowledge(&caller, &grant).await?;
+    Ok(Json(ChallengeView::from(asked)))
 }
 
 /// Decline a request, an emergency start or an extension

@@ -51,6 +51,7 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
         .routes(routes!(grants::ask, grants::list))
         .routes(routes!(grants::read))
         .routes(routes!(grants::acknowledge))
+        .routes(routes!(grants::challenge))
         .routes(routes!(grants::decline))
         .routes(routes!(grants::extend))
         .routes(routes!(grants::withdraw))

@@ -68,7 +68,7 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
             if path.starts_with("/v1") && path != "/v1/sign-in" {
                 assert!(responses.contains_key("401"), "{path}");
             }
-            let issuance = path.ends_with("/credentials") || path.ends_with("/console");
+            let issuance = ["/credentials", "/console", "/challenge"].iter().any(|end| path.ends_with(end));
             let keyed = operation["parameters"]
                 .as_array()
                 .is_some_and(|all| all.iter().any(|p| p["name"] == "Idempotency-Key"));
@@ -93,6 +93,7 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
         "GET /v1/sign-in",
         "POST /v1/grants",
         "POST /v1/grants/{id}/acknowledge",
+        "POST /v1/grants/{id}/acknowledge/challenge",
         "POST /v1/grants/{id}/console",
         "POST /v1/grants/{id}/credentials",
         "POST /v1/grants/{id}/decline",

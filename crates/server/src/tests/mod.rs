@@ -9,6 +9,7 @@ mod life;
 mod log;
 mod machines;
 mod malformed;
+mod step_up;
 mod strangers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,7 @@ use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::world::{FakeWorld, identity_settings};
 use halligan_engine::identity::IdentityPorts;
 use halligan_engine::ports::{Clock as _, Incidents, KeySets};
+use halligan_policy::{Known, PolicySet, Source};
 use jiff::SignedDuration;
 use jsonwebtoken::{EncodingKey, Header};
 use rcgen::{KeyPair, PKCS_ED25519};
@@ -180,6 +182,13 @@ impl TestApp {
         Self::with(access(), Vec::new())
     }
 
+    /// With these policies beside the default ones.
+    pub fn with_policies(text: &str) -> Self {
+        let sources = [Source::new("default.cedar", halligan_policy::DEFAULT), Source::new("more.cedar", text)];
+        let policies = PolicySet::load(&sources, &Known::default()).unwrap();
+        Self::with(Access { policies, ..access() }, Vec::new())
+    }
+
     /// Behind these proxies.
     pub fn with(access: Access, trusted_proxies: Vec<ipnet::IpNet>) -> Self {
         let world = FakeWorld::new(access);
@@ -304,8 +313,13 @@ impl TestApp {
 
     /// alice asks, bob acknowledges.
     pub async fn active(&self) -> String {
+        self.active_by(&self.token("bob")).await
+    }
+
+    /// alice asks, and whoever has this token acknowledges.
+    pub async fn active_by(&self, token: &str) -> String {
         let (id, hash) = self.pending().await;
-        let answer = self.post("bob", &format!("/v1/grants/{id}/acknowledge"), json!({"request_hash": hash})).await;
+        let answer = self.send(token, &format!("/v1/grants/{id}/acknowledge"), json!({"request_hash": hash})).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         id
     }
@@ -361,7 +375,9 @@ pub(crate) fn access() -> Access {
     };
     let cluster =
         IssuerRules { issuer: CLUSTER.to_owned(), kind: IssuerKind::Machines(vec![workload]), ..pipelines.clone() };
-    let issuers = vec![fixed.directory.rules(ISSUER).unwrap().clone(), pipelines, cluster];
+    let mut people_rules = fixed.directory.rules(ISSUER).unwrap().clone();
+    people_rules.mfa.acr = ["phrh", "urn:example:mfa", "of no \"use"].map(str::to_owned).into();
+    let issuers = vec![people_rules, pipelines, cluster];
     let machines = ["deploy", "workload"].map(|name| (name.parse().unwrap(), groups(&["on-call"])));
     let machines = BTreeMap::from(machines);
     Access { directory: Directory::new(issuers, people, machines), ..fixed }

@@ -72,6 +72,23 @@ async fn a_login_of_nobody_is_nobody() {
 }
 
 #[tokio::test]
+async fn a_command_line_is_told_with_whom_to_sign_in() {
+    let app = TestApp::new();
+    // Before the log was read, too, and whatever is down.
+    app.world.archive.set_down(true);
+    app.world.store.set_down(true);
+    let read = app.call("alice", Method::GET, "/v1/sign-in").anonymous().send().await;
+    assert_eq!(read.status, StatusCode::OK);
+    let expected = serde_json::json!({"providers": [{
+        "name": "example", "issuer": "https://id.example.com", "client_id": "halligan-command-line", "scopes": ["openid"]
+    }]});
+    assert_eq!(read.json(), expected);
+    assert_eq!(read.headers["cache-control"], "no-store");
+    let posted = app.call("alice", Method::POST, "/v1/sign-in").anonymous().send().await;
+    posted.is_problem(405, "method-not-allowed");
+}
+
+#[tokio::test]
 async fn whoever_runs_the_broker_needs_no_token() {
     let app = TestApp::new();
     let read = async |path: &str| app.call("alice", Method::GET, path).anonymous().send().await;

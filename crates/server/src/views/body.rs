@@ -108,6 +108,21 @@ pub struct SignatureBody {
     pub signature: String,
 }
 
+/// What a passkey is to sign. Texts are hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PasskeyChallenge)]
+pub struct ChallengeView {
+    /// Goes back with the answer.
+    pub nonce: String,
+    /// The 32 bytes of the challenge: SHA-256 over what it is for, the request and the nonce.
+    pub challenge: String,
+    /// The relying party.
+    #[schema(example = "halligan.example.com")]
+    pub rp_id: String,
+    /// The ids of the caller's passkeys, base64url.
+    pub credentials: Vec<String>,
+}
+
 /// Why something is declined, revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

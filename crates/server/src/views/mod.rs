@@ -12,8 +12,8 @@ mod secret;
 
 pub use answer::{ProblemView, StatusView};
 pub use body::{
-    AcknowledgeBody, EmptyBody, ExtendBody, IncidentRefView, ReasonBody, RequestBody, RevocationBody, SignatureBody,
-    TargetKind, TargetView,
+    AcknowledgeBody, ChallengeView, EmptyBody, ExtendBody, IncidentRefView, ReasonBody, RequestBody, RevocationBody,
+    SignatureBody, TargetKind, TargetView,
 };
 pub use catalogue::{IncidentState, IncidentView, RoleList, RoleView};
 pub use grant::{
