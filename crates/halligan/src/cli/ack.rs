@@ -39,10 +39,19 @@ pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
         confirm("\nAcknowledge this?", args.yes)?;
     }
     // The hash of what was shown: if it has changed since, the broker says no.
-    // Where nothing waits, its no is what to show, and it goes on record.
-    let body = AcknowledgeBody { request_hash: hash.to_owned() };
+    // Where nothing waits, its no is what to show, and it goes on record. Where the policy
+    // wants a passkey's signature, it says where to sign: that is done in a browser.
+    let body = AcknowledgeBody { request_hash: hash.to_owned(), signature: None };
     let answer: Answer<GrantView> = broker.post(&["v1", "grants", &id, "acknowledge"], &body).await?;
-    context.ui.answer(&answer, |grant| format!("Acknowledged.\n\n{}", screen::sheet(grant, context.now(), context.ui)))
+    context.ui.answer(&answer, |grant| told(grant, context))
+}
+
+fn told(grant: &GrantView, context: &Context) -> String {
+    let said = match grant.state {
+        GrantState::Pending => format!("Acknowledged. It starts when {} has said yes, too.", screen::awaited(grant)),
+        _ => "Acknowledged.".to_owned(),
+    };
+    format!("{said}\n\n{}", screen::sheet(grant, context.now(), context.ui))
 }
 
 /// What an acknowledgement would be bound to.

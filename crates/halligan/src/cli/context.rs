@@ -11,6 +11,7 @@ use crate::client::failure::Failure;
 use crate::client::http::Broker;
 use crate::client::identity::{Account, IdentityError};
 use crate::client::machine::{MachineClock, MachineEntropy};
+use crate::client::profile;
 use crate::client::surroundings::Surroundings;
 
 /// What every command works with.
@@ -46,7 +47,7 @@ impl Context {
     pub fn broker(&self) -> Result<Arc<Broker>, Failure> {
         let profile = self.profile.as_deref().or(self.surroundings.profile.as_deref());
         let account = Account::settle(profile, &self.surroundings)?;
-        Ok(Arc::new(Broker::new(account, self.clock.clone(), self.entropy.clone())?))
+        Ok(Arc::new(self.broker_as(account)?))
     }
 
     /// Whom the profile or the environment names, if they name anybody.
@@ -60,6 +61,20 @@ impl Context {
             Err(IdentityError::Nobody | IdentityError::NoUrl | IdentityError::NoToken) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The profile that is named, or the one where none is.
+    #[must_use]
+    pub fn profile(&self) -> &str {
+        self.profile.as_deref().or(self.surroundings.profile.as_deref()).unwrap_or(profile::DEFAULT)
+    }
+
+    /// Calls of whoever that is, or of nobody.
+    ///
+    /// # Errors
+    /// When this machine can't call.
+    pub fn broker_as(&self, account: Account) -> Result<Broker, Failure> {
+        Broker::new(account, self.clock.clone(), self.entropy.clone())
     }
 
     /// The time.

@@ -110,11 +110,11 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&as_json(&credentials()).unwrap()).unwrap();
         insta::assert_json_snapshot!(json, @r#"
         {
+          "Version": 1,
           "AccessKeyId": "ASIAEXAMPLE",
-          "Expiration": "2026-03-01T03:10:00Z",
           "SecretAccessKey": "a/b+c='$(x)'",
           "SessionToken": "IQoJ==",
-          "Version": 1
+          "Expiration": "2026-03-01T03:10:00Z"
         }
         "#);
     }

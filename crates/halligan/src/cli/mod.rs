@@ -11,6 +11,8 @@ mod extend;
 mod give_back;
 mod list;
 mod log;
+mod login;
+mod logout;
 mod parse;
 mod request;
 mod revoke;
@@ -39,7 +41,7 @@ Exit codes:
     1  the broker refused, and the problem says why; or what was checked is not as it should be
     2  the command line is wrong
     3  no answer from the broker, or from where the log is
-    4  nobody to call as, or the broker doesn't know or permit this caller
+    4  nobody to call as: not signed in, or the broker doesn't know or permit this caller
     5  the grant is over, or what was waited for did not come
     6  stopped on this machine: a file, a key, no confirmation
   130  interrupted while it waited
@@ -47,7 +49,8 @@ Exit codes:
   when it can't be run, 128 + N when signal N ended it.
 
 Environment:
-  HALLIGAN_PROFILE     the profile to use, where --profile doesn't say it
+  HALLIGAN_PROFILE     the profile to use, where --profile doesn't say it; without any
+                       and without HALLIGAN_URL it is `default`
   HALLIGAN_HOME        where profiles/NAME.toml and the cache are (~/.config/halligan)
   HALLIGAN_URL         without a profile: the broker
   HALLIGAN_TOKEN_FILE  without a profile: a file with the bearer token
@@ -117,6 +120,10 @@ enum ClientCommand {
     Console(console::Args),
     /// List the roles that you have a part in
     Roles(roles::Args),
+    /// Sign in with the identity provider that the broker names
+    Login(login::Args),
+    /// Sign out: forget the tokens, and have the provider forget them
+    Logout(logout::Args),
     /// Show who you are to the broker
     Whoami(whoami::Args),
     /// Make keys and bearer tokens
@@ -166,6 +173,8 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
         ClientCommand::Credentials(args) => credentials::run(args, context).await?,
         ClientCommand::Console(args) => console::run(args, context).await?,
         ClientCommand::Roles(args) => roles::run(args, context).await?,
+        ClientCommand::Login(args) => login::run(args, context).await?,
+        ClientCommand::Logout(args) => logout::run(args, context).await?,
         ClientCommand::Whoami(args) => whoami::run(args, context).await?,
         ClientCommand::Token(args) => token::run(args, context)?,
     }

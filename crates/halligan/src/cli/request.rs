@@ -96,7 +96,8 @@ fn next(grant: &GrantView, context: &Context) -> String {
     let own = |rest: String| format!("  {}", context.command(&rest));
     match grant.state {
         GrantState::Pending => format!(
-            "A second person acknowledges it:\n  halligan ack {id}\nor take it back:\n{}",
+            "Now {} must acknowledge it:\n  halligan ack {id}\nor take it back:\n{}",
+            screen::awaited(grant),
             own(format!("withdraw {id}"))
         ),
         GrantState::Active => {

@@ -1,7 +1,9 @@
 //! Grants, for people.
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
-use halligan_server::views::{ContainmentState, ContainmentView, ExtensionView, GrantState, GrantView, TimelineEntry};
+use halligan_server::views::{
+    ContainmentState, ContainmentView, ExtensionView, GrantState, GrantView, PartyKind, TimelineEntry,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::ui::Ui;
@@ -55,10 +57,7 @@ pub fn sheet(grant: &GrantView, now: Timestamp, ui: Ui) -> String {
     if let Some(activated_at) = grant.activated_at {
         sheet.line("active since", &words::at(activated_at));
     }
-    if let Some(person) = &grant.acknowledged_by {
-        let when = grant.acknowledged_at.map(|at| format!(" at {}", words::at(at))).unwrap_or_default();
-        sheet.line("acknowledged", &format!("by {person}{when}"));
-    }
+    acknowledgement_lines(&mut sheet, grant);
     if let Some(extension) = &grant.extension {
         extension_lines(&mut sheet, extension, now);
     }
@@ -91,6 +90,9 @@ pub fn question(grant: &GrantView, now: Timestamp) -> String {
     let mut sheet = Sheet::default();
     sheet.line("grant", &grant.id);
     what(&mut sheet, grant);
+    if grant.requester_kind == PartyKind::Machine {
+        acknowledgement_lines(&mut sheet, grant);
+    }
     match &grant.extension {
         Some(extension) => {
             extension_lines(&mut sheet, extension, now);
@@ -111,8 +113,47 @@ pub fn question(grant: &GrantView, now: Timestamp) -> String {
     sheet.finish()
 }
 
+/// Every yes, and how many are missing where it needs two.
+fn acknowledgement_lines(sheet: &mut Sheet, grant: &GrantView) {
+    for given in &grant.acknowledgements {
+        let signed = if given.signed { ", signed with a passkey" } else { "" };
+        sheet.line("acknowledged", &format!("by {} at {}{signed}", given.by, words::at(given.at)));
+    }
+    if let (Some(person), []) = (&grant.acknowledged_by, grant.acknowledgements.as_slice()) {
+        let when = grant.acknowledged_at.map(|at| format!(" at {}", words::at(at))).unwrap_or_default();
+        sheet.line("acknowledged", &format!("by {person}{when}"));
+    }
+    if grant.requester_kind == PartyKind::Machine && grant.acknowledgements_needed > 0 {
+        let but = grant.on_behalf_of.as_ref().map(|person| format!(", neither of them {person}")).unwrap_or_default();
+        let given = grant.acknowledgements.len();
+        let all = given + usize::from(grant.acknowledgements_needed);
+        sheet.line("needs", &format!("{all} people{but}: {given} of {all} said yes"));
+    }
+}
+
+/// Who asked: a name, what it is, and for whom.
+#[must_use]
+pub fn requester(grant: &GrantView) -> String {
+    let name = &grant.requester;
+    match (grant.requester_kind, &grant.on_behalf_of) {
+        (PartyKind::Person, _) => name.clone(),
+        (PartyKind::Machine, None) => format!("{name} (machine)"),
+        (PartyKind::Machine, Some(person)) => format!("{name} (machine, for {person})"),
+    }
+}
+
+/// Who has to answer still.
+#[must_use]
+pub const fn awaited(grant: &GrantView) -> &'static str {
+    match (grant.requester_kind, grant.acknowledgements_needed) {
+        (PartyKind::Person, _) => "a second person",
+        (PartyKind::Machine, 0 | 1) => "one more person",
+        (PartyKind::Machine, _) => "two people",
+    }
+}
+
 fn what(sheet: &mut Sheet, grant: &GrantView) {
-    sheet.line("requester", &grant.requester);
+    sheet.line("requester", &requester(grant));
     sheet.line("role", &format!("{} ({})", grant.target.id, grant.role_arn));
     sheet.line("scope", &grant.scope);
     sheet.line("incident", &format!("{}:{}", grant.incident.provider, grant.incident.id));
@@ -146,7 +187,10 @@ fn standing(grant: &GrantView, now: Timestamp, ui: Ui) -> String {
         false => grant.state.to_string(),
     };
     match next_deadline(grant) {
-        Some((what, when)) => format!("{state}, {what} {} (in {})", words::at(when), words::until(now, when)),
+        Some((what, when)) => {
+            let what = what.replace("{}", awaited(grant));
+            format!("{state}, {what} {} (in {})", words::at(when), words::until(now, when))
+        }
         None => match grant.ended_at {
             Some(ended_at) => format!("{state} at {}", words::at(ended_at)),
             None => state,
@@ -157,7 +201,7 @@ fn standing(grant: &GrantView, now: Timestamp, ui: Ui) -> String {
 /// What comes next by itself, and when.
 fn next_deadline(grant: &GrantView) -> Option<(&'static str, Timestamp)> {
     match grant.state {
-        GrantState::Pending => grant.acknowledge_by.map(|by| ("waits for a second person until", by)),
+        GrantState::Pending => grant.acknowledge_by.map(|by| ("waits for {} until", by)),
         GrantState::Active if grant.ack_due.is_some() => {
             fence_of(grant).map(|due| ("over unless acknowledged by", due))
         }
@@ -241,7 +285,7 @@ pub fn grants(grants: &[GrantView], now: Timestamp, ui: Ui) -> String {
             Cell::new(format!("{}{unacknowledged}", grant.state)).fg(shade(grant.state).0),
             Cell::new(words::inline(&grant.target.id)),
             Cell::new(words::inline(&grant.scope)),
-            Cell::new(words::inline(&grant.requester)),
+            Cell::new(words::inline(&requester(grant))),
             Cell::new(words::inline(&format!("{}:{}", grant.incident.provider, grant.incident.id))),
             Cell::new(words::at(grant.requested_at)),
             Cell::new(left),
@@ -287,6 +331,7 @@ fn scalars(data: &serde_json::Value) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use halligan_server::views::AcknowledgementView;
     use serde_json::json;
 
     use super::*;
@@ -341,6 +386,51 @@ mod tests {
         would end     2026-03-01 03:25:00 UTC
         hash          7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c7c
         ");
+    }
+
+    #[test]
+    fn a_machine_asks_and_two_people_answer() {
+        let mut grant = grant();
+        grant.state = GrantState::Pending;
+        grant.activated_at = None;
+        grant.ends_at = None;
+        grant.acknowledged_by = None;
+        grant.acknowledged_at = None;
+        grant.acknowledgements = Vec::new();
+        grant.acknowledge_by = Some(now() + SignedDuration::from_mins(15));
+        grant.requester = "deploy".into();
+        grant.requester_kind = PartyKind::Machine;
+        grant.on_behalf_of = Some("alice".into());
+        grant.acknowledgements_needed = 2;
+        insta::assert_snapshot!(sheet(&grant, now(), PLAIN), @"
+        grant         02z5IjAP8ychUMTu3yGwJV
+        state         pending, waits for two people until 2026-03-01 02:55:00 UTC (in 15m)
+        requester     deploy (machine, for alice)
+        role          prod-admin (arn:aws:iam::123456789012:role/break-glass)
+        scope         read-only
+        incident      incidents:INC-219
+        duration      30m
+        reason        checkout answers 500
+        requested     2026-03-01 02:40:00 UTC
+        needs         2 people, neither of them alice: 0 of 2 said yes
+        request hash  6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b
+        ");
+        grant.acknowledgements = vec![AcknowledgementView { by: "bob".into(), at: now(), signed: true }];
+        grant.acknowledgements_needed = 1;
+        insta::assert_snapshot!(question(&grant, now()), @"
+        grant         02z5IjAP8ychUMTu3yGwJV
+        requester     deploy (machine, for alice)
+        role          prod-admin (arn:aws:iam::123456789012:role/break-glass)
+        scope         read-only
+        incident      incidents:INC-219
+        duration      30m
+        reason        checkout answers 500
+        acknowledged  by bob at 2026-03-01 02:40:00 UTC, signed with a passkey
+        needs         2 people, neither of them alice: 1 of 2 said yes
+        request hash  6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b
+        ");
+        insta::assert_snapshot!(standing(&grant, now(), PLAIN), @"pending, waits for one more person until 2026-03-01 02:55:00 UTC (in 15m)");
+        insta::assert_snapshot!(grants(&[grant], now(), PLAIN), @"");
     }
 
     #[test]

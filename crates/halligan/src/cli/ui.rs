@@ -99,8 +99,14 @@ fn told(failure: &Failure) -> String {
     for (n, unmet) in problem.unmet.iter().enumerate() {
         line(if n == 0 { "needed" } else { "" }, unmet);
     }
+    for (n, advice) in refused.advice.iter().enumerate() {
+        line(if n == 0 { "do this" } else { "" }, advice);
+    }
     if let Some(seconds) = problem.retry_after_seconds {
         line("try again", &format!("in {seconds} s"));
+    }
+    if !problem.rules.is_empty() {
+        line("rules", &problem.rules.join(", "));
     }
     line("problem", problem.slug().unwrap_or(&problem.kind));
     if let Some(instance) = &problem.instance {
@@ -136,7 +142,8 @@ mod tests {
     use crate::client::failure::Refused;
 
     fn refused(json: Value) -> Failure {
-        Failure::Refused(Box::new(Refused { problem: serde_json::from_value(json.clone()).unwrap(), json }))
+        let problem = serde_json::from_value(json.clone()).unwrap();
+        Failure::Refused(Box::new(Refused { problem, json, advice: vec!["halligan login --fresh".into()] }))
     }
 
     #[test]
@@ -144,7 +151,7 @@ mod tests {
         let failure = refused(json!({
             "type": "urn:halligan:problem:not-permitted", "title": "The policy does not permit it", "status": 403,
             "detail": "carol is in no group that may ask for `prod-admin`", "field": "target.id",
-            "unmet": ["be in the group `oncall`", "or ask\u{1b}[2J"], "retry_after_seconds": 2,
+            "unmet": ["be in the group `oncall`", "or ask\u{1b}[2J"], "rules": ["lists-request", "fresh"], "retry_after_seconds": 2,
             "instance": "urn:uuid:0192f0c1-7e4b-7c3a-9d5e-3f2a1b0c9d8e", "new_field": 1
         }));
         insta::assert_snapshot!(told(&failure), @r"
@@ -153,7 +160,9 @@ mod tests {
           field       target.id
           needed      be in the group `oncall`
                       or ask\u{1b}[2J
+          do this     halligan login --fresh
           try again   in 2 s
+          rules       lists-request, fresh
           problem     not-permitted
           occurrence  urn:uuid:0192f0c1-7e4b-7c3a-9d5e-3f2a1b0c9d8e
         ");

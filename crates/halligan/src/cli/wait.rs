@@ -7,7 +7,7 @@ use halligan_server::views::{GrantState, GrantView};
 use indicatif::ProgressBar;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Context;
+use super::{Context, screen};
 use crate::client::credentials::{Issuer, Tries, fence_of};
 use crate::client::failure::Failure;
 use crate::client::words;
@@ -31,7 +31,7 @@ pub async fn for_answer(issuer: &dyn Issuer, asked: &GrantView, context: &Contex
         bar.tick();
     };
     if bar.is_hidden() {
-        context.ui.note("waiting for a second person …");
+        context.ui.note(&format!("waiting for {} …", screen::awaited(asked)));
     }
     let now = || context.now();
     let waiting = poll(issuer, asked, &now, &shown);
@@ -68,7 +68,8 @@ async fn poll(
             return Ok(known);
         }
         for _ in 0..TICKS_A_QUESTION {
-            show(&format!("waiting for a second person: {} left{trouble}", words::until(now(), deadline)));
+            let whom = screen::awaited(&known);
+            show(&format!("waiting for {whom}: {} left{trouble}", words::until(now(), deadline)));
             tokio::time::sleep(TICK).await;
         }
     }

@@ -3,8 +3,7 @@
 //! A kept answer spares a mint; nothing depends on it. So a cache that can't be
 //! read, written or locked is reported and worked around.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -17,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
+use super::lock::{self, Lock};
 use super::private;
 
 /// Longer than a mint may take: whoever holds the lock has answered by then.
 const LOCK_WITHIN: Duration = Duration::from_secs(75);
-const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// Credentials, and what they were minted under.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -38,7 +37,7 @@ pub struct Kept {
 /// Holds the turn to mint until it is dropped.
 #[derive(Debug)]
 pub struct Turn {
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 /// Keeps the credentials of one grant for one caller.
@@ -114,11 +113,6 @@ impl FileShelf {
         let name = hex::encode(key.finalize());
         Ok(Self { file: directory.join(format!("{name}.json")), lock: directory.join(format!("{name}.lock")) })
     }
-
-    fn open_lock(&self) -> Result<File, String> {
-        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.lock);
-        open.map_err(|error| format!("can't open `{}`: {error}", self.lock.display()))
-    }
 }
 
 #[async_trait]
@@ -140,28 +134,12 @@ impl Shelf for FileShelf {
     }
 
     fn clear(&self) {
-        // The lock's file stays: removing it under a waiting process would let two in.
+        // The lock's file stays.
         let _ = fs::remove_file(&self.file);
     }
 
     async fn turn(&self) -> Result<Turn, String> {
-        let file = self.open_lock()?;
-        let taken = async {
-            loop {
-                match file.try_lock() {
-                    Ok(()) => return Ok(()),
-                    // A blocking wait would hold a thread past the end of the program.
-                    Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_RETRY).await,
-                    Err(TryLockError::Error(error)) => {
-                        return Err(format!("can't lock `{}`: {error}", self.lock.display()));
-                    }
-                }
-            }
-        };
-        match tokio::time::timeout(LOCK_WITHIN, taken).await {
-            Ok(taken) => taken.map(|()| Turn { _lock: Some(file) }),
-            Err(_) => Err(format!("another process holds `{}`", self.lock.display())),
-        }
+        Ok(Turn { _lock: Some(lock::take(&self.lock, LOCK_WITHIN).await?) })
     }
 }
 

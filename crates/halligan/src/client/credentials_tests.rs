@@ -4,7 +4,7 @@ use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
-use halligan_server::views::{IncidentRefView, ProblemView, TargetView};
+use halligan_server::views::{AcknowledgementView, IncidentRefView, PartyKind, ProblemView, TargetView};
 use jiff::ToSpan as _;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
@@ -75,7 +75,8 @@ impl FakeIssuer {
 pub fn problem(status: u16) -> Failure {
     let json =
         json!({ "type": "urn:halligan:problem:x", "title": "x", "status": status, "detail": "refused for the test" });
-    Failure::Refused(Box::new(Refused { problem: serde_json::from_value::<ProblemView>(json.clone()).unwrap(), json }))
+    let problem = serde_json::from_value::<ProblemView>(json.clone()).unwrap();
+    Failure::Refused(Box::new(Refused { problem, json, advice: Vec::new() }))
 }
 
 pub fn active(now: Timestamp, ends_at: Timestamp) -> GrantView {
@@ -87,6 +88,8 @@ pub fn active(now: Timestamp, ends_at: Timestamp) -> GrantView {
         scope: "read-only".into(),
         incident: IncidentRefView { provider: "incidents".into(), id: "INC-219".into() },
         requester: "alice".into(),
+        requester_kind: PartyKind::Person,
+        on_behalf_of: None,
         reason: "checkout answers 500".into(),
         duration_seconds: 1800,
         emergency: false,
@@ -96,6 +99,8 @@ pub fn active(now: Timestamp, ends_at: Timestamp) -> GrantView {
         activated_at: Some(now),
         ends_at: Some(ends_at),
         ack_due: None,
+        acknowledgements: vec![AcknowledgementView { by: "bob".into(), at: now, signed: false }],
+        acknowledgements_needed: 0,
         acknowledged_by: Some("bob".into()),
         acknowledged_at: Some(now),
         extension: None,

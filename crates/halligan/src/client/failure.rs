@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::identity::IdentityError;
 use super::private::PrivateError;
 use super::profile::ProfileError;
+use super::sign_in::SignInError;
 use super::token::TokenError;
 use crate::config::ConfigError;
 use crate::log_key::KeyFileError;
@@ -124,6 +125,14 @@ pub struct Refused {
     pub problem: ProblemView,
     /// For `--json`, with fields that this client doesn't know.
     pub json: Value,
+    /// What this caller can do about it at once: commands and addresses.
+    pub advice: Vec<String>,
+}
+
+impl From<SignInError> for Failure {
+    fn from(error: SignInError) -> Self {
+        Self::Identity(error.into())
+    }
 }
 
 impl From<ProfileError> for Failure {
@@ -148,6 +157,7 @@ impl Failure {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Garbled { .. } => Exit::Unreachable,
             Self::Unread(AuditError::Archive { .. }) => Exit::Unreachable,
             Self::Unread(AuditError::Walk(_) | AuditError::Interrupted(_)) => Exit::Stopped,
+            Self::Identity(IdentityError::SignIn(error)) => of_sign_in(error),
             Self::Identity(_) => Exit::NoAccess,
             Self::Usage(_) => Exit::Usage,
             Self::Over(_) => Exit::Over,
@@ -167,6 +177,7 @@ impl Failure {
         match self {
             Self::Refused(refused) => refused.problem.status == 429 || refused.problem.status >= 500,
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Garbled { .. } => true,
+            Self::Identity(IdentityError::SignIn(SignInError::Unavailable { .. } | SignInError::Busy(_))) => true,
             Self::Identity(_)
             | Self::Usage(_)
             | Self::Over(_)
@@ -205,6 +216,9 @@ impl Failure {
             Self::Garbled { .. } => ("garbled", "The answer is not the broker's"),
             Self::Unread(_) => ("log-unread", "The log can't be read"),
             Self::Unsound(_) => ("log-unsound", "The log, or the proof, is not what its keys say"),
+            Self::Identity(IdentityError::SignIn(SignInError::Unavailable { .. })) => {
+                ("provider-unreachable", "The identity provider can't be reached")
+            }
             Self::Identity(_) => ("no-identity", "Nobody to call as"),
             Self::Usage(_) => ("usage", "The command line is wrong"),
             Self::Over(_) => ("over", "The grant is over"),
@@ -215,5 +229,24 @@ impl Failure {
             }
         };
         json!({ "type": format!("urn:halligan:client:{slug}"), "title": title, "detail": self.chain() })
+    }
+}
+
+const fn of_sign_in(error: &SignInError) -> Exit {
+    match error {
+        SignInError::SignedOut { .. }
+        | SignInError::Over { .. }
+        | SignInError::Refused(_)
+        | SignInError::Denied(_)
+        | SignInError::Stale { .. } => Exit::NoAccess,
+        SignInError::Unavailable { .. } | SignInError::NotRevoked { .. } => Exit::Unreachable,
+        SignInError::TimedOut { .. } => Exit::Over,
+        SignInError::Choice(_) => Exit::Usage,
+        SignInError::Moved { .. }
+        | SignInError::Provider(_)
+        | SignInError::Busy(_)
+        | SignInError::Private(_)
+        | SignInError::Spoilt { .. }
+        | SignInError::Local { .. } => Exit::Stopped,
     }
 }

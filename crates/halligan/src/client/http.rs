@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use super::credentials::{Issuer, Tries};
 use super::failure::{Failure, Refused};
 use super::identity::{Account, Identity, IdentityError, is_loopback};
+use super::sign_in;
 
 /// How long a connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -33,6 +34,9 @@ const MINT_WITHIN: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_millis(400);
 /// More than the largest page of grants.
 const ANSWER_BYTES_MAX: usize = 8 << 20;
+/// The obligations that a problem can name.
+const STEP_UP: &str = "stepUp";
+const SIGN: &str = "sign";
 
 /// An answer, as it was read and as it came.
 #[derive(Debug)]
@@ -95,6 +99,12 @@ impl Broker {
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// Who calls.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Tells callers apart on this machine.
@@ -171,7 +181,7 @@ impl Broker {
     }
 
     async fn once(&self, call: &Call<'_>) -> Result<(StatusCode, Zeroizing<Vec<u8>>), Failure> {
-        let mut response = self.request(call)?.send().await.map_err(|error| self.unanswered(error, call))?;
+        let mut response = self.request(call).await?.send().await.map_err(|error| self.unanswered(error, call))?;
         let status = response.status();
         let mut bytes = Zeroizing::new(Vec::with_capacity(4096));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unanswered(error, call))? {
@@ -180,21 +190,22 @@ impl Broker {
             }
             bytes.extend_from_slice(&chunk);
         }
-        if status.is_success() { Ok((status, bytes)) } else { Err(self.refusal(status, &bytes)) }
+        if status.is_success() { Ok((status, bytes)) } else { Err(self.refusal(status, &bytes, call)) }
     }
 
-    fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, Failure> {
+    async fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, Failure> {
         let mut url = self.url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(call.path);
         }
-        let bearer = self.identity.bearer(self.clock.as_ref(), self.entropy.as_ref())?;
-        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret()))
-            .map_err(|_| Failure::Identity(IdentityError::Unsendable))?;
-        authorization.set_sensitive(true);
         let mut request = self.http.request(call.method.clone(), url).timeout(call.within);
-        request =
-            request.header(AUTHORIZATION, authorization).header(ACCEPT, "application/json, application/problem+json");
+        request = request.header(ACCEPT, "application/json, application/problem+json");
+        if let Some(bearer) = self.identity.bearer(self.clock.as_ref(), self.entropy.as_ref()).await? {
+            let mut authorization = HeaderValue::from_str(&format!("Bearer {}", bearer.expose_secret()))
+                .map_err(|_| Failure::Identity(IdentityError::Unsendable))?;
+            authorization.set_sensitive(true);
+            request = request.header(AUTHORIZATION, authorization);
+        }
         if !call.query.is_empty() {
             request = request.query(call.query);
         }
@@ -215,12 +226,37 @@ impl Broker {
         Failure::Unreachable { url, source: error.without_url() }
     }
 
-    fn refusal(&self, status: StatusCode, bytes: &[u8]) -> Failure {
+    fn refusal(&self, status: StatusCode, bytes: &[u8], call: &Call<'_>) -> Failure {
         let read = serde_json::from_slice::<Value>(bytes).and_then(|json| Ok((ProblemView::deserialize(&json)?, json)));
         match read {
-            Ok((problem, json)) => Failure::Refused(Box::new(Refused { problem, json })),
+            Ok((problem, json)) => {
+                let advice = self.advice(&problem, call);
+                Failure::Refused(Box::new(Refused { problem, json, advice }))
+            }
             Err(_) => self.garbled(status, &"expected a problem in JSON; is there a proxy between?"),
         }
+    }
+
+    /// What this caller can do at once about a refusal, in commands and addresses.
+    fn advice(&self, problem: &ProblemView, call: &Call<'_>) -> Vec<String> {
+        let obliged = |word: &str| problem.obligations.iter().any(|obligation| obligation == word);
+        let mut advice = Vec::new();
+        if obliged(STEP_UP) {
+            advice.push(match &self.identity {
+                Identity::Provider(login) => format!("{} --fresh", sign_in::login(login.profile())),
+                Identity::Key { .. } | Identity::Token(_) | Identity::TokenFile(_) | Identity::Nobody => format!(
+                    "do it on the page of {}, where you can prove who you are: keys and tokens of your own don't say when you did",
+                    self.url
+                ),
+            });
+        }
+        if let (true, ["v1", "grants", id, ..]) = (obliged(SIGN), call.path) {
+            advice.push(format!("sign it with your passkey at {}grants/{id}", self.url));
+        }
+        if let (401, Identity::Provider(login)) = (problem.status, &self.identity) {
+            advice.push(sign_in::login(login.profile()));
+        }
+        advice
     }
 
     fn garbled(&self, status: StatusCode, what: &dyn std::fmt::Display) -> Failure {

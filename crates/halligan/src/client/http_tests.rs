@@ -59,7 +59,8 @@ fn broker(url: Url) -> Broker {
 
 fn me() -> Response {
     axum::Json(json!({
-        "person": "alice", "issuer": "i", "subject": "s", "deployment": "d", "incident_providers": ["incidents"], "new": 1
+        "kind": "person", "name": "alice", "issuer": "i", "subject": "s", "groups": ["on-call"], "channel": "api",
+        "deployment": "d", "incident_providers": ["incidents"], "new": 1
     }))
     .into_response()
 }
@@ -69,7 +70,7 @@ async fn a_question_is_put_as_the_api_has_it() {
     let fake = Fake::answering(me).await;
     let query = [("incident", "incidents:INC 219&x"), ("limit", "5")];
     let answer: Answer<MeView> = fake.broker().get(&["v1", "../me"], &query).await.unwrap();
-    assert_eq!((answer.value.person.as_str(), &answer.json["new"]), ("alice", &json!(1)), "unknown fields are kept");
+    assert_eq!((answer.value.name.as_str(), &answer.json["new"]), ("alice", &json!(1)), "unknown fields are kept");
     let (line, headers, _) = fake.seen().remove(0);
     assert_eq!(line, "GET /base/v1/..%2Fme?incident=incidents%3AINC+219%26x&limit=5");
     assert_eq!(headers["authorization"], "Bearer secret-token");
@@ -106,7 +107,7 @@ async fn a_problem_is_a_refusal_and_anything_else_is_not() {
     assert!(matches!(&failure, Failure::Garbled { status: 502, .. }), "{failure}");
     assert!(failure.is_passing() && !failure.chain().contains('\u{1b}'));
 
-    let wrong = Fake::answering(|| axum::Json(json!({ "person": 1 })).into_response()).await;
+    let wrong = Fake::answering(|| axum::Json(json!({ "kind": 1 })).into_response()).await;
     let failure = wrong.broker().get::<MeView>(&["v1"], &[]).await.unwrap_err();
     assert!(matches!(failure, Failure::Garbled { status: 200, .. }));
 }

@@ -110,17 +110,21 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
     written.map_err(PrivateError::io("write", path))
 }
 
-/// Writes or replaces a file in one step: a reader sees the old bytes or the new ones.
+/// Writes or replaces a file in one step, durably: a reader sees the old bytes or the new
+/// ones, and so does who comes after a power cut.
 ///
 /// # Errors
 /// When it can't be written.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PrivateError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
+    let directory = path.parent().filter(|directory| *directory != Path::new("")).unwrap_or(Path::new("."));
     let write = || {
         // Made with mode 0600 by the library, which its manual promises.
         let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(directory)?;
         file.write_all(bytes)?;
-        file.persist(path).map_err(|e| e.error).map(drop)
+        // A refresh token that only the disk's cache had would be lost, and the one before is spent.
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|e| e.error).map(drop)?;
+        File::open(directory)?.sync_all()
     };
     write().map_err(PrivateError::io("write", path))
 }

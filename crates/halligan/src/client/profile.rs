@@ -1,10 +1,16 @@
 //! Profiles: who to be towards which broker, one private file each.
+//!
+//! A profile has one of two forms: with a key that signs a token for each call, or with
+//! an identity provider that its person signs in with (`halligan login`).
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::private::{self, PrivateError};
+
+/// The profile where nothing names one.
+pub const DEFAULT: &str = "default";
 
 /// Why there is no profile.
 #[derive(Debug, thiserror::Error)]
@@ -13,7 +19,7 @@ pub enum ProfileError {
     #[error("`{0}` is no profile name: expected 1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit")]
     Name(String),
     /// No such file.
-    #[error("there is no profile `{name}`: expected the file `{}`", path.display())]
+    #[error("there is no profile `{name}`: expected the file `{}`, or `halligan login --profile {name} --url https://…` to make it", path.display())]
     Missing {
         /// Its name.
         name: String,
@@ -27,7 +33,10 @@ pub enum ProfileError {
     #[error(transparent)]
     Private(#[from] PrivateError),
     /// Not what a profile looks like.
-    #[error("`{}` is no profile: expected url, key_file, issuer, audience and subject", path.display())]
+    #[error(
+        "`{}` is no profile: expected url with key_file, issuer, audience and subject, or url with provider, issuer and client_id, as `halligan login` writes it",
+        path.display()
+    )]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -41,9 +50,18 @@ pub enum ProfileError {
 }
 
 /// One profile, as its file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// A key that stays on this machine vouches.
+    Key(KeyProfile),
+    /// An identity provider vouches, once somebody has signed in there.
+    SignIn(SignInProfile),
+}
+
+/// A profile whose key signs a token for each call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Profile {
+pub struct KeyProfile {
     /// The broker.
     pub url: String,
     /// The private key; a relative path begins at the profile's directory.
@@ -59,6 +77,21 @@ pub struct Profile {
     pub kid: Option<String>,
 }
 
+/// A profile whose person signs in. The first sign-in writes down with whom; from then on
+/// no broker can name another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignInProfile {
+    /// The broker.
+    pub url: String,
+    /// What the broker calls the identity provider.
+    pub provider: String,
+    /// The provider: the `iss` of its tokens, to the letter.
+    pub issuer: String,
+    /// What command lines are called there.
+    pub client_id: String,
+}
+
 impl Profile {
     /// Reads a profile, its key's path made absolute.
     ///
@@ -71,30 +104,64 @@ impl Profile {
             false => error.into(),
         })?;
         let text = String::from_utf8_lossy(&bytes);
-        let mut profile: Self =
-            toml::from_str(&text).map_err(|source| ProfileError::Malformed { path: path.clone(), source })?;
+        let malformed = |source| ProfileError::Malformed { path: path.clone(), source };
+        // Told apart by what only one of them has, so that a mistake is shown with its line.
+        let fields: toml::Table = toml::from_str(&text).map_err(malformed)?;
+        if fields.contains_key("client_id") || fields.contains_key("provider") {
+            return toml::from_str(&text).map(Self::SignIn).map_err(malformed);
+        }
+        let mut profile: KeyProfile = toml::from_str(&text).map_err(malformed)?;
         if let Some(directory) = path.parent() {
             profile.key_file = directory.join(&profile.key_file);
         }
-        Ok(profile)
+        Ok(Self::Key(profile))
     }
 
+    /// The broker.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        match self {
+            Self::Key(profile) => &profile.url,
+            Self::SignIn(profile) => &profile.url,
+        }
+    }
+}
+
+impl KeyProfile {
     /// Writes a profile, replacing one of the same name, and says where.
     ///
     /// # Errors
     /// When the name is none, or the file can't be written.
     pub fn save(&self, home: &Path, name: &str) -> Result<PathBuf, ProfileError> {
-        let path = file_of(Some(home), name)?;
-        if let Some(directory) = path.parent() {
-            private::directory(directory)?;
-        }
-        let text = toml::to_string(self).map_err(ProfileError::Unwritable)?;
-        private::replace(&path, text.as_bytes())?;
-        Ok(path)
+        save(self, Some(home), name)
     }
 }
 
-fn file_of(home: Option<&Path>, name: &str) -> Result<PathBuf, ProfileError> {
+impl SignInProfile {
+    /// As [`KeyProfile::save`] has it.
+    ///
+    /// # Errors
+    /// When the name is none, or the file can't be written.
+    pub fn save(&self, home: Option<&Path>, name: &str) -> Result<PathBuf, ProfileError> {
+        save(self, home, name)
+    }
+}
+
+fn save(profile: &impl Serialize, home: Option<&Path>, name: &str) -> Result<PathBuf, ProfileError> {
+    let path = file_of(home, name)?;
+    if let Some(directory) = path.parent() {
+        private::directory(directory)?;
+    }
+    let text = toml::to_string(profile).map_err(ProfileError::Unwritable)?;
+    private::replace(&path, text.as_bytes())?;
+    Ok(path)
+}
+
+/// Where the profile of this name is, or would be.
+///
+/// # Errors
+/// When the name is none, or there is no home directory.
+pub fn file_of(home: Option<&Path>, name: &str) -> Result<PathBuf, ProfileError> {
     // The same rule as for the names of the configuration; it lets no path through.
     if name.parse::<halligan_core::id::PersonId>().is_err() {
         return Err(ProfileError::Name(halligan_core::text::printable(name, 40)));
@@ -105,7 +172,7 @@ fn file_of(home: Option<&Path>, name: &str) -> Result<PathBuf, ProfileError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
     use std::error::Error as _;
     use std::fs::{self, Permissions};
@@ -113,8 +180,8 @@ mod tests {
 
     use super::*;
 
-    fn alice() -> Profile {
-        Profile {
+    fn alice() -> KeyProfile {
+        KeyProfile {
             url: "https://halligan.example.com".into(),
             key_file: "alice.pem".into(),
             issuer: "halligan".into(),
@@ -124,12 +191,24 @@ mod tests {
         }
     }
 
+    fn bob() -> SignInProfile {
+        SignInProfile {
+            url: "https://halligan.example.com".into(),
+            provider: "okta".into(),
+            issuer: "https://id.example.com".into(),
+            client_id: "halligan-command-line".into(),
+        }
+    }
+
     #[test]
     fn a_profile_is_read_as_it_was_written_and_finds_its_key_beside_it() {
         let home = tempfile::tempdir().unwrap();
         alice().save(home.path(), "alice").unwrap();
         let read = Profile::load(Some(home.path()), "alice").unwrap();
-        assert_eq!(read, Profile { key_file: home.path().join("profiles/alice.pem"), ..alice() });
+        assert_eq!(read, Profile::Key(KeyProfile { key_file: home.path().join("profiles/alice.pem"), ..alice() }));
+        let path = bob().save(Some(home.path()), "bob").unwrap();
+        assert_eq!(Profile::load(Some(home.path()), "bob").unwrap(), Profile::SignIn(bob()));
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
@@ -155,11 +234,12 @@ mod tests {
     fn a_mistake_is_shown_with_its_line() {
         let home = tempfile::tempdir().unwrap();
         let path = alice().save(home.path(), "alice").unwrap();
-        for wrong in ["url = 1", "token = \"x\"", "url = ", "url = \"https://a\""] {
+        let (half, mixed) = ("client_id = \"c\"", "client_id = \"c\"\nkey_file = \"alice.pem\"");
+        for wrong in ["url = 1", "token = \"x\"", "url = ", "url = \"https://a\"", half, mixed] {
             private::replace(&path, wrong.as_bytes()).unwrap();
             let error = Profile::load(Some(home.path()), "alice").unwrap_err();
             let cause = error.source().unwrap().to_string();
-            assert!(cause.contains("line 1"), "{wrong}: {cause}");
+            assert!(cause.contains("line "), "{wrong}: {cause}");
         }
     }
 }

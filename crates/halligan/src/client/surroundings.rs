@@ -20,6 +20,8 @@ pub struct Surroundings {
     pub token: Option<SecretString>,
     /// `HALLIGAN_TOKEN_FILE`.
     pub token_file: Option<PathBuf>,
+    /// Whether a browser on this machine would be seen by whoever sits in front of it.
+    pub has_browser: bool,
 }
 
 impl Surroundings {
@@ -47,6 +49,9 @@ impl Surroundings {
             url: text("HALLIGAN_URL"),
             token: text("HALLIGAN_TOKEN").map(SecretString::from),
             token_file: path("HALLIGAN_TOKEN_FILE"),
+            // Over SSH it would open where nobody sits.
+            has_browser: set("SSH_CONNECTION").is_none()
+                && (cfg!(target_os = "macos") || set("DISPLAY").is_some() || set("WAYLAND_DISPLAY").is_some()),
         }
     }
 }
@@ -71,6 +76,7 @@ mod tests {
     #[test]
     fn an_empty_variable_is_not_set() {
         let read = read(&[("HALLIGAN_URL", ""), ("HALLIGAN_TOKEN", ""), ("HALLIGAN_TOKEN_FILE", "")]);
+        assert!(!read.has_browser);
         assert!(read.url.is_none() && read.token.is_none() && read.token_file.is_none() && read.home.is_none());
     }
 }

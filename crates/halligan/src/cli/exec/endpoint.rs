@@ -139,9 +139,9 @@ mod tests {
         insta::assert_json_snapshot!(bodies[0], @r#"
         {
           "AccessKeyId": "ASIA1",
-          "Expiration": "2026-03-01T03:10:00Z",
           "SecretAccessKey": "secret",
-          "Token": "token"
+          "Token": "token",
+          "Expiration": "2026-03-01T03:10:00Z"
         }
         "#);
         assert_eq!(issuer.mints.load(std::sync::atomic::Ordering::SeqCst), 1);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::ArgGroup;
 use halligan_aws::{AssumedRole, Aws, ReaderSettings, Settings as AwsSettings};
@@ -17,9 +18,12 @@ use reqwest::Url;
 
 use crate::cli::Context;
 use crate::client::failure::Failure;
+use crate::client::identity::Identity;
 
 /// Names the sessions of whoever reads without saying whose log it is.
 const READER: &str = "log-reader";
+/// Well within what a token has left when it counts as ending.
+const RENEW_EVERY: Duration = Duration::from_secs(20);
 
 /// Where the log is: one of three.
 #[derive(Debug, clap::Args)]
@@ -63,7 +67,7 @@ impl Place {
             return directory(path);
         }
         if let Some(url) = &self.url {
-            let token = token(url, context)?;
+            let token = token(url, context).await?;
             let log = HttpLog::new(url, url, token).map_err(|because| Failure::Usage(format!("--url: {because}")))?;
             return Ok(Arc::new(log));
         }
@@ -104,14 +108,30 @@ fn directory(path: &Path) -> Result<Arc<dyn LogReader>, Failure> {
 }
 
 /// Who reads a broker's own log. The token goes to its broker, and to nobody else.
-fn token(url: &str, context: &Context) -> Result<Option<Token>, Failure> {
+async fn token(url: &str, context: &Context) -> Result<Option<Token>, Failure> {
     let (Some(account), Ok(url)) = (context.account()?, Url::parse(url)) else { return Ok(None) };
     if account.url.origin() != url.origin() {
         context.ui.warn("the log is not at your broker's address: it is read without a token");
         return Ok(None);
     }
     let (clock, entropy, identity) = (context.clock.clone(), context.entropy.clone(), account.identity);
-    Ok(Some(Arc::new(move || identity.bearer(clock.as_ref(), entropy.as_ref()).map_err(|error| error.to_string()))))
+    // The reader asks for a token at every call and can't wait for a provider: one that needs renewing is renewed beside it.
+    identity.bearer(clock.as_ref(), entropy.as_ref()).await?;
+    if let Identity::Provider(login) = identity.clone() {
+        let clock = clock.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(RENEW_EVERY).await;
+                // Where it fails, the reader's next call says so.
+                let _ = login.bearer(clock.as_ref()).await;
+            }
+        });
+    }
+    Ok(Some(Arc::new(move || match identity.bearer_at_hand(clock.as_ref(), entropy.as_ref()) {
+        Ok(Some(token)) => Ok(token),
+        Ok(None) => Err("nobody calls".to_owned()),
+        Err(error) => Err(error.to_string()),
+    })))
 }
 
 /// Whose signatures count. It must come from elsewhere than the log.
@@ -181,16 +201,16 @@ mod tests {
     use crate::cli::log::tests::{context, log_key, parsed, witness_key};
     use crate::client::surroundings::Surroundings;
 
-    #[test]
-    fn a_token_goes_to_its_broker_alone() {
+    #[tokio::test]
+    async fn a_token_goes_to_its_broker_alone() {
         let mut context = context(false);
-        assert!(token("https://halligan.example.com/v1/log", &context).unwrap().is_none(), "nobody is named");
+        assert!(token("https://halligan.example.com/v1/log", &context).await.unwrap().is_none(), "nobody is named");
         context.surroundings = Surroundings {
             url: Some("https://halligan.example.com".to_owned()),
             token: Some("a.b.c".into()),
             ..Surroundings::default()
         };
-        let shown = token("https://halligan.example.com/v1/log", &context).unwrap().unwrap();
+        let shown = token("https://halligan.example.com/v1/log", &context).await.unwrap().unwrap();
         assert_eq!(shown().unwrap().expose_secret(), "a.b.c");
         for elsewhere in [
             "https://halligan.example.org/v1/log",
@@ -198,7 +218,7 @@ mod tests {
             "http://halligan.example.com/v1/log",
             "https://halligan.example.com@example.org/",
         ] {
-            assert!(token(elsewhere, &context).unwrap().is_none(), "{elsewhere}");
+            assert!(token(elsewhere, &context).await.unwrap().is_none(), "{elsewhere}");
         }
     }
 

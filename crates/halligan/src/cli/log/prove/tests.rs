@@ -39,16 +39,16 @@ async fn a_proof_is_written_once_and_checked_with_the_key_alone() {
     on what       aws-role prod-admin
     incident      file:INC-219
     grant         032aA2uJ8lstOwg9ydi7Yu
-                  acknowledge_by: 2026-03-01T03:16:00Z
-                  duration_seconds: 1800
-                  emergency: false
-                  limits: {"acknowledge_within":"PT15M","emergency_acknowledge_within":"PT5M","total_max":"PT4H"}
-                  nonce: 019ca75791e07000800000000000ea6000000000000000000000000000000000
-                  request_hash: fda452c0784c25fb47afb1019ad234a7958474dfb34684fd4b016b816ecd767a
                   role_arn: arn:aws:iam::123456789012:role/prod-admin
-                  rules: ["requesters: on-call"]
                   scope: read
                   scope_hash: fec17552fa1347253453316708221b436fb55b0ac767d94da21e56bc9a4bed8d
+                  duration_seconds: 1800
+                  emergency: false
+                  acknowledge_by: 2026-03-01T03:16:00Z
+                  nonce: 019ca75791e07000800000000000ea6000000000000000000000000000000000
+                  request_hash: fda452c0784c25fb47afb1019ad234a7958474dfb34684fd4b016b816ecd767a
+                  limits: {"acknowledge_within":"PT15M","emergency_acknowledge_within":"PT5M","total_max":"PT4H"}
+                  rules: ["requesters-may-ask"]
     personal      reason: the payment queue is stuck
     "#);
     let json = in_json(&checked);

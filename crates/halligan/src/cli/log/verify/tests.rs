@@ -29,12 +29,12 @@ async fn a_whole_log_is_told_in_words_and_as_json() {
     let witness = witness_key();
     let (args, report) =
         verified(&sample, &["--witness", &witness, "--expect-fresh", "10m", "--deployment", "example"]).await;
-    insta::assert_snapshot!(told(&args, &report), @r"
+    insta::assert_snapshot!(told(&args, &report), @"
     Whole: everything in it is what the log signed.
 
     log           halligan.example.com/prod
     size          4
-    root          JiXD9bVB9s51t83b6LZmjhNkNJOpJ7ZXx8ebk9qAq+4=
+    root          3NuO265FDOD/E7dw87bS0EQVwQHA2CdP/kOzGhOKX6I=
     signed by     halligan.example.com/prod+0abbb0dc+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c
     signed at     2026-03-02 06:46:40 UTC (1m ago)
     cosigned by   witness.example.com at 2026-03-02 06:46:40 UTC (1m ago)
@@ -46,33 +46,33 @@ async fn a_whole_log_is_told_in_words_and_as_json() {
     assert_eq!(code(&report), format!("{:?}", ExitCode::SUCCESS));
     insta::assert_snapshot!(format!("{:#}", in_json(&report)), @r#"
     {
+      "sound": true,
       "checkpoint": {
-        "key": "halligan.example.com/prod+0abbb0dc+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
         "origin": "halligan.example.com/prod",
-        "root": "JiXD9bVB9s51t83b6LZmjhNkNJOpJ7ZXx8ebk9qAq+4=",
-        "signed_at": "2026-03-02T06:46:40Z",
         "size": 4,
+        "root": "3NuO265FDOD/E7dw87bS0EQVwQHA2CdP/kOzGhOKX6I=",
+        "key": "halligan.example.com/prod+0abbb0dc+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c",
+        "signed_at": "2026-03-02T06:46:40Z",
         "witnesses": [
           {
-            "cosigned_at": "2026-03-02T06:46:40Z",
+            "name": "witness.example.com",
             "key": "witness.example.com+8c42feec+BIE5dw6ofRdfVqNUZsNMfszLjYqRtO43ol32D1uPybOU",
-            "name": "witness.example.com"
+            "cosigned_at": "2026-03-02T06:46:40Z"
           }
         ]
       },
+      "next": null,
       "entries": 4,
-      "findings": [],
-      "first_bad_index": null,
-      "found": 0,
+      "last": "2026-03-01T03:00:08Z",
       "grants": 1,
       "grants_followed_until": null,
-      "last": "2026-03-01T03:00:08Z",
-      "next": null,
       "personal": {
-        "erased": 0,
-        "kept": 2
+        "kept": 2,
+        "erased": 0
       },
-      "sound": true
+      "first_bad_index": null,
+      "found": 0,
+      "findings": []
     }
     "#);
 }
@@ -85,13 +85,13 @@ async fn one_byte_is_named_by_its_entry() {
         bytes[at + 1] = b'b';
     });
     let (args, report) = verified(&sample, &[]).await;
-    insta::assert_snapshot!(told(&args, &report), @r"
+    insta::assert_snapshot!(told(&args, &report), @"
     NOT WHOLE. The first bad entry is 3:
       entry 3 (`tile/entries/000.p/4`): the entry is not the one in the tree
 
     log           halligan.example.com/prod
     size          4
-    root          JiXD9bVB9s51t83b6LZmjhNkNJOpJ7ZXx8ebk9qAq+4=
+    root          3NuO265FDOD/E7dw87bS0EQVwQHA2CdP/kOzGhOKX6I=
     signed by     halligan.example.com/prod+0abbb0dc+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c
     signed at     2026-03-02 06:46:40 UTC (1m ago)
     cosigned by   nobody who was asked for
