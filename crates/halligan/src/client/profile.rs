@@ -127,6 +127,7 @@ impl Profile {
     }
 }
 
+#[cfg(test)]
 impl KeyProfile {
     /// Writes a profile, replacing one of the same name, and says where.
     ///

@@ -22,10 +22,16 @@ pub const REGION: &str = "eu-central-1";
 pub const STATE: &str = "state";
 /// The OCSF file, for a SIEM.
 pub const OCSF: &str = "ocsf.ndjson";
+/// The policies, and their tests.
+pub const POLICIES: &str = "policies";
 /// The AWS configuration file of an auditor.
 pub const AUDITOR: &str = "auditor.config";
 /// A reader of the log that shares no code with this one.
 const READ_LOG: &str = include_str!("../../../../docs/read-log.py");
+const POLICY_FILES: [(&str, &str); 2] = [
+    ("default.cedar", include_str!("../../../../policies/default.cedar")),
+    ("default.tests.json", include_str!("../../../../policies/default.tests.json")),
+];
 
 /// The incident tool's file.
 pub fn incidents() -> String {
@@ -55,8 +61,8 @@ pub struct Parts<'a> {
     pub endpoint: &'a str,
     /// Its accounts.
     pub accounts: &'a Accounts,
-    /// The people.
-    pub people: &'a People,
+    /// The identity provider's `iss`.
+    pub issuer: &'a str,
     /// The log's keys.
     pub keys: &'a Keys,
     /// Where the witness answers.
@@ -67,7 +73,7 @@ pub struct Parts<'a> {
 
 /// The broker's.
 pub fn configuration(parts: &Parts<'_>) -> anyhow::Result<String> {
-    let Parts { port, endpoint, accounts, people, emergency, .. } = parts;
+    let Parts { port, endpoint, accounts, issuer, emergency, .. } = parts;
     let mut text = format!(
         r#"# The demo's broker. docs/configuration.md describes each setting.
 deployment = "{DEPLOYMENT}"
@@ -75,6 +81,12 @@ state_directory = "{STATE}"
 
 [server]
 listen = "127.0.0.1:{port}"
+# Passkeys belong to a host name, and this is one.
+public_url = "http://localhost:{port}"
+
+[policy]
+# Read again when they change.
+directory = "{POLICIES}"
 
 [aws]
 region = "{REGION}"
@@ -113,8 +125,17 @@ statements = [{{ Effect = "Allow", Action = "*", Resource = "*" }}]
 "#
         ));
     }
-    text.push_str(&people.configuration());
+    text.push_str(&People::configuration(issuer));
     Ok(text)
+}
+
+/// The built-in policies and their tests, to be read and changed.
+pub fn policies(directory: &Path) -> anyhow::Result<()> {
+    let policies = made(directory, POLICIES)?;
+    for (name, text) in POLICY_FILES {
+        private::write_new(&policies.join(name), text.as_bytes())?;
+    }
+    Ok(())
 }
 
 /// One archive: it has every entry before anything happens because of it.

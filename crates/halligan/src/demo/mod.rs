@@ -1,5 +1,5 @@
 //! `halligan demo`: a supervisor. A stand-in of AWS is one child, `halligan
-//! serve` another; people's keys live here. What it shows, it shows through the
+//! serve` another; the provider that people sign in with runs here. What it shows, it shows through the
 //! product's own API and command line.
 
 mod broker;
@@ -8,6 +8,7 @@ mod logging;
 mod narrate;
 mod observe;
 mod people;
+mod provider;
 mod report;
 mod story;
 mod witness;

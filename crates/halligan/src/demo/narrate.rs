@@ -138,13 +138,16 @@ impl Narrator {
 
 fn invitation(url: &str, directory: &str, archive: &str, personal: &str) -> String {
     format!(
-        r#"  {url}/docs describes its API.
+        r#"  {url}  is for a browser: sign in as alice, bob or carol with
+  the demo's own identity provider, which asks for no passwords.
+  {url}/docs  describes its API.
 
   alice  on call           {OPEN_INCIDENT}  open          {ROLE}  read-only, full
   bob    on call, lead     {CLOSED_INCIDENT}  closed        {EMERGENCY_ROLE}    read-only, full
   carol  security
 
-Paste into another terminal, piece by piece:
+They have signed in from the command line, too, with `halligan login`. Paste into
+another terminal, piece by piece:
 
   . {directory}/env
 
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn what_is_to_be_pasted_is_made_of_commands_and_fits_a_terminal() {
         let text =
-            invitation("http://127.0.0.1:12345", "/tmp/halligan-demo-Ab12Cd", "halligan-archive", "halligan-personal");
+            invitation("http://localhost:12345", "/tmp/halligan-demo-Ab12Cd", "halligan-archive", "halligan-personal");
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys::make(directory.path()).unwrap();

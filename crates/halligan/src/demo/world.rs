@@ -4,6 +4,7 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use halligan_aws::provision::{self, Accounts, Plan as AccountsPlan, TARGET_ACCOUNT_ID};
@@ -15,9 +16,11 @@ use super::broker::{Broker, Plan};
 use super::files::{self, AUDITOR, OCSF, Parts, REGION, STATE};
 use super::logging::{Archive, Keys};
 use super::narrate::Narrator;
-use super::people::People;
+use super::people::{LOGINS, People, SignIn};
+use super::provider::Provider;
 use super::witness::Witness;
 use super::{BROKER_LOG, STAND_IN};
+use crate::client::machine::{MachineClock, MachineEntropy};
 use crate::client::private;
 use crate::standin::{self, StandIn};
 
@@ -40,8 +43,12 @@ const OTHER_BUCKET: &str = "checkout-backups";
 pub struct World {
     /// The broker's process.
     pub broker: Broker,
-    /// The people and their keys.
+    /// The people.
     pub people: People,
+    /// How they came in.
+    pub sign_ins: Vec<SignIn>,
+    /// Whom they signed in with.
+    pub identity: Provider,
     /// The accounts of the stand-in.
     pub accounts: Accounts,
     /// The log in the logging account.
@@ -73,9 +80,11 @@ impl World {
         let witness = narrator.step("the log's witness: halligan witness, a key of its own", witness).await?;
 
         let port = standin::free_port()?;
-        let url = format!("http://127.0.0.1:{port}");
-        let people = People::make(&made(directory, "home")?, &url)?;
-        narrator.seen(true, "alice, bob and carol, a private key each", "");
+        let url = format!("http://localhost:{port}");
+        let people = People::new(&made(directory, "home")?);
+        let identity = Provider::start(&url, &LOGINS, Arc::new(MachineClock), Arc::new(MachineEntropy)).await?;
+        let issuer = identity.issuer();
+        narrator.seen(true, &format!("an identity provider, without passwords: {issuer}"), "");
         let file = |name: &str, content: &str| -> anyhow::Result<PathBuf> {
             let path = directory.join(name);
             private::write_new(&path, content.as_bytes())?;
@@ -84,8 +93,7 @@ impl World {
         file("incidents.toml", &files::incidents())?;
         file(AUDITOR, &files::auditor(&accounts))?;
         let (keys, witness_url) = (&keys, witness.url());
-        let parts =
-            Parts { port, endpoint, accounts: &accounts, people: &people, keys, witness: witness_url, emergency };
+        let parts = Parts { port, endpoint, accounts: &accounts, issuer, keys, witness: witness_url, emergency };
         let plan = Plan {
             program: program.clone(),
             configuration: file("halligan.toml", &files::configuration(&parts)?)?,
@@ -94,12 +102,19 @@ impl World {
             log: directory.join(BROKER_LOG),
             url: url.parse().context("can't make the broker's address")?,
         };
+        files::policies(directory)?;
         files::commands(directory, &program, &installed)?;
         file("env", &files::environment(directory, people.home(), endpoint, keys))?;
         let broker = narrator.step(&format!("the broker: halligan serve, at {url}"), Broker::start(plan)).await?;
+        let sign_ins = people.sign_in(&program, &url, &identity).await?;
+        for sign_in in &sign_ins {
+            let what = format!("halligan login: {} at the provider is, to the broker,", sign_in.subject);
+            narrator.seen(sign_in.is_right(), &what, &sign_in.person);
+        }
         let archive = Archive::connect(&accounts, endpoint).await?;
         let directory = directory.to_owned();
-        Ok(Self { broker, people, archive, keys: keys.clone(), accounts, witness, stand_in, directory })
+        let keys = keys.clone();
+        Ok(Self { broker, people, sign_ins, identity, archive, keys, accounts, witness, stand_in, directory })
     }
 
     /// Where everything is.
@@ -150,6 +165,7 @@ impl World {
     /// Waits until one of the children ends by itself, which none should.
     pub async fn broken(&mut self) -> anyhow::Error {
         let (which, ended) = tokio::select! {
+            error = self.identity.ended() => return error,
             ended = self.broker.ended() => ("the broker", ended),
             ended = self.witness.ended() => ("the witness", ended),
             ended = self.stand_in.ended() => ("the AWS stand-in", ended),

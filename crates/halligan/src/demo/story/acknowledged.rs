@@ -33,10 +33,10 @@ pub async fn play(scene: &Scene<'_>) -> anyhow::Result<(Held, Acknowledged)> {
 
     scene.refuse_mint("alice", "her credentials, before anybody said yes", "wrong-state", &grant.id).await?;
     let path = ["v1", "grants", &grant.id, "acknowledge"];
-    let yes = AcknowledgeBody { request_hash: grant.request_hash.clone() };
+    let yes = AcknowledgeBody { request_hash: grant.request_hash.clone(), signature: None };
     scene.refuse("alice", "her own yes", "same-person", &path, &yes).await?;
     scene.refuse("alice-phone", "her own yes, by her second login", "same-person", &path, &yes).await?;
-    let other = AcknowledgeBody { request_hash: "0".repeat(64) };
+    let other = AcknowledgeBody { request_hash: "0".repeat(64), signature: None };
     scene.refuse("bob", "bob's yes to something else", "hash-mismatch", &path, &other).await?;
 
     let grant = scene.acknowledge("bob", &grant).await?;

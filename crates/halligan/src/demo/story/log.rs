@@ -209,14 +209,15 @@ fn unrecorded(entries: &[Entry], refusals: &[Refusal]) -> Vec<&'static str> {
     missing
 }
 
-/// Looks for what was issued, and for what people sign with, in whatever the broker wrote.
+/// Looks for what was issued, and for what people hold, in whatever the broker wrote.
 fn search(audit: &mut Audit, scene: &Scene<'_>) -> anyhow::Result<()> {
-    let keys = scene.world.people.keys()?;
-    let keys = keys.iter().filter_map(|key| key_material(key)).map(str::to_owned);
     let issued = scene.secrets();
+    let of_people = scene.world.people.secrets()?;
+    let of_provider = scene.world.identity.secret();
     let of_log = scene.world.keys.secrets()?;
-    let secrets = issued.iter().chain(&of_log).map(|secret| secret.expose_secret().to_owned());
-    let secrets: Vec<String> = secrets.chain(keys).filter(|secret| !secret.is_empty()).collect();
+    let secrets = issued.iter().chain(&of_log).chain(&of_people).chain([of_provider]);
+    let secrets = secrets.map(|secret| secret.expose_secret().to_owned());
+    let secrets: Vec<String> = secrets.filter(|secret| !secret.is_empty()).collect();
     audit.secrets_searched_for = secrets.len();
     for file in broker_files(&scene.world)? {
         let bytes = fs::read(&file).with_context(|| format!("can't read `{}`", file.display()))?;
@@ -228,12 +229,6 @@ fn search(audit: &mut Audit, scene: &Scene<'_>) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The longest line of a key in PEM: its secret, in base 64.
-fn key_material(pem: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(pem).ok()?;
-    text.lines().filter(|line| !line.starts_with('-')).max_by_key(|line| line.len())
 }
 
 fn holds_secret(content: &str, secrets: &[String]) -> bool {
@@ -370,7 +365,5 @@ mod tests {
         assert!(holds_bearer_token("…\"Bearer eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2ln\"…"));
         assert!(!holds_bearer_token("eyJhbGciOiJFZERTQSJ9 and .eyJzdWIi, but apart"));
         assert!(holds_secret("a=wJalrXUtnFEMI/K7;", &["wJalrXUtnFEMI/K7".into()]) && !holds_secret("a", &["b".into()]));
-        let pem = b"-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
-        assert_eq!(key_material(pem), Some("MC4CAQAwBQYDK2VwBCIEIA=="));
     }
 }

@@ -16,6 +16,7 @@ mod verified;
 use serde_json::Value;
 
 use super::narrate::Narrator;
+use super::people::SignIn;
 use super::report::Report;
 use super::world::World;
 use scene::Scene;
@@ -25,6 +26,7 @@ pub const EMERGENCY_WINDOW: &str = "15s";
 
 /// Everything that was seen.
 pub struct Story {
+    sign_ins: Vec<SignIn>,
     refusals: Vec<scene::Refusal>,
     mints: Vec<scene::Mint>,
     acknowledged: acknowledged::Acknowledged,
@@ -60,7 +62,9 @@ pub async fn play(world: World, narrator: &Narrator) -> anyhow::Result<Report> {
     let grants = grants.get("grants").cloned().unwrap_or_default();
     narrator.chapter("9  The broker is gone. A stranger reads its log in the logging account");
     let verified = verified::play(&scene).await?;
+    let sign_ins = scene.world.sign_ins.clone();
     let (refusals, mints) = scene.into_notes();
-    let story = Story { refusals, mints, acknowledged, overlap, emergency, blackout, recovery, log, verified };
+    let story =
+        Story { sign_ins, refusals, mints, acknowledged, overlap, emergency, blackout, recovery, log, verified };
     Ok(Report { promises: verdict::promises(&story), grants })
 }

@@ -101,7 +101,7 @@ impl<'a> Scene<'a> {
 
     /// Somebody says yes.
     pub async fn acknowledge(&self, login: &str, grant: &GrantView) -> Result<GrantView, Failure> {
-        let body = AcknowledgeBody { request_hash: grant.request_hash.clone() };
+        let body = AcknowledgeBody { request_hash: grant.request_hash.clone(), signature: None };
         self.world.people.post(login, &["v1", "grants", &grant.id, "acknowledge"], &body).await
     }
 
@@ -192,7 +192,7 @@ impl<'a> Scene<'a> {
             Err(Failure::Refused(refused)) => refused.problem.slug().unwrap_or(&refused.problem.kind).to_owned(),
             Err(failure) => return Err(failure),
         };
-        let refusal = Refusal { attempt, login: subject(login), expected, answered };
+        let refusal = Refusal { attempt, login: subject(login).to_owned(), expected, answered };
         self.narrator.seen(refusal.is_right(), attempt, &refusal.answered);
         self.refusals.borrow_mut().push(refusal);
         Ok(())

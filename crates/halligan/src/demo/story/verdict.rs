@@ -1,8 +1,11 @@
 //! Whether each promise was held, from what was seen and nothing else.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::Story;
+use crate::demo::people::SignIn;
 use crate::demo::report::Promise;
 
 /// The six promises, as the README lists them.
@@ -23,22 +26,25 @@ fn said(is_so: bool, what: &str) -> String {
 }
 
 fn without_conditions_nothing(story: &Story) -> Promise {
-    let Story { refusals, acknowledged, emergency, log, .. } = story;
+    let Story { sign_ins, refusals, acknowledged, emergency, log, .. } = story;
+    let known = !sign_ins.is_empty() && sign_ins.iter().all(SignIn::is_right);
+    let people: BTreeSet<&str> = sign_ins.iter().map(|sign_in| sign_in.person.as_str()).collect();
     let right = refusals.iter().filter(|refusal| refusal.is_right()).count();
     let all = !refusals.is_empty() && right == refusals.len();
     Promise {
         id: "P1",
         title: "No credentials without the conditions",
-        held: Some(all && acknowledged.held() && emergency.held() && log.unlawful.is_empty()),
+        held: Some(known && all && acknowledged.held() && emergency.held() && log.unlawful.is_empty()),
         pending: None,
         told: vec![
+            said(known, &format!("{} logins of the provider are {} people", sign_ins.len(), people.len())),
             format!("{right} of {} attempts refused for their reason", refusals.len()),
             format!("{} asked, {} acknowledged", acknowledged.requested_by, acknowledged.acknowledged_by),
             said(acknowledged.out_of_scope_denied, "denied by AWS: what her scope leaves out"),
             format!("an emergency start that nobody acknowledged:\n{}", emergency.end.told()),
         ],
         evidence: json!({
-            "refusals": refusals, "acknowledged": acknowledged, "emergency": emergency,
+            "sign_ins": sign_ins, "refusals": refusals, "acknowledged": acknowledged, "emergency": emergency,
             "unlawful_in_log": log.unlawful,
         }),
     }
@@ -171,7 +177,15 @@ mod tests {
             expected: "same-person",
             answered: "same-person".into(),
         };
+        let sign_in = SignIn {
+            login: "alice",
+            issuer: "http://localhost:9".into(),
+            subject: "u-alice".into(),
+            person: "alice".into(),
+            kept_private: true,
+        };
         Story {
+            sign_ins: vec![sign_in],
             refusals: vec![refusal],
             mints: vec![Mint { grant: "g".into(), intended_before: true }],
             acknowledged: Acknowledged {
@@ -298,6 +312,9 @@ mod tests {
             ("an emergency that lives on", |s| s.emergency.end.on_time = false, &["P1", "P2"]),
             ("an emergency that stays active", |s| s.emergency.state = GrantState::Active, &["P1"]),
             ("an emergency without access", |s| s.emergency.worked = false, &["P1", "P5"]),
+            ("nobody came in", |s| s.sign_ins.clear(), &["P1"]),
+            ("somebody else", |s| s.sign_ins.iter_mut().for_each(|i| i.person = "bob".into()), &["P1"]),
+            ("tokens for all to read", |s| s.sign_ins.iter_mut().for_each(|i| i.kept_private = false), &["P1"]),
             ("an end that is late", |s| s.blackout.end.on_time = false, &["P2"]),
             ("a broker that was alive", |s| s.blackout.broker_stayed_dead = false, &["P2"]),
             ("a broker that said farewell", |s| s.blackout.by_sigkill = false, &["P2", "P6"]),
