@@ -125,7 +125,11 @@ impl Judge {
             Matter::Log => format!("`{}` may not {action} the log", asker.party.as_str()),
             Matter::Broker => format!("`{}` may not {action} here", asker.party.as_str()),
         };
-        let Decision { rules, unmet, obligations, .. } = decision;
+        let Decision { rules, unmet, mut obligations, can_be_healed, .. } = decision;
+        // Nobody is sent off to prove or sign something that won't help them.
+        if !can_be_healed {
+            obligations.clear();
+        }
         Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(unmet).by(rules, obligations))
     }
 

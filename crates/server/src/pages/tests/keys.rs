@@ -157,6 +157,22 @@ async fn what_the_policy_demands_is_offered_at_once() {
 }
 
 #[tokio::test]
+async fn nothing_is_offered_that_would_not_help() {
+    let site = Site::with_policies(
+        r#"@id("signed") @satisfiedBy("sign it with a passkey") @obliges("sign")
+        forbid (principal, action == Halligan::Action::"acknowledge", resource) unless { context.signed };
+        @id("not-from-the-web") @satisfiedBy("acknowledge from the command line")
+        forbid (principal, action == Halligan::Action::"acknowledge", resource) when { context.channel == "web" };"#,
+    );
+    let grant = site.pending().await;
+    let mut bob = site.signed_in("bob").await;
+    let path = format!("{}/acknowledge", path_of(&grant));
+    let refused = bob.send(&path, &[("request_hash", &grant.request_hash.to_string())]).await;
+    refused.refuses(403, "acknowledge from the command line");
+    assert!(refused.has("sign it with a passkey") && !refused.has("data-passkey"), "{}", refused.text);
+}
+
+#[tokio::test]
 async fn people_prove_themselves_again_as_themselves() {
     let site = Site::new();
     let (bobs, carols) = with_keys(&site).await;
