@@ -59,6 +59,7 @@ struct LaterEnd {
 struct Happened {
     kind: String,
     actor: Option<String>,
+    note: Option<String>,
     reason: Option<String>,
     time: Moment,
 }
@@ -162,8 +163,12 @@ impl LaterEnd {
 
 impl Happened {
     fn new(entry: TimelineEntry, now: Timestamp) -> Self {
-        let TimelineEntry { kind, actor, reason, time, .. } = entry;
-        Self { kind, actor, reason, time: Moment::new(time, now) }
+        let TimelineEntry { kind, actor, reason, time, data, .. } = entry;
+        let text = |name: &str| data.get(name).and_then(serde_json::Value::as_str);
+        let is_signed = data.get("signed").is_some_and(serde_json::Value::is_object);
+        let refused = text("action").zip(text("problem")).map(|(action, problem)| format!("{action}: {problem}"));
+        let note = refused.or_else(|| is_signed.then(|| "Signed with a passkey".to_owned()));
+        Self { kind, actor, note, reason, time: Moment::new(time, now) }
     }
 }
 

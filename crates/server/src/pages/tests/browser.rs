@@ -195,7 +195,7 @@ async fn two_people_with_phones_and_passkeys() {
     story.chromium.touch("bob", true).await;
     let seen = story.chromium.press("bob", "Prove it with a passkey", "What was asked for").await;
     assert_eq!(seen.url, format!("{}{path}", story.url));
-    let seen = story.chromium.press("bob", "Acknowledge, signed with a passkey", "grant.acknowledged").await;
+    let seen = story.chromium.press("bob", "Acknowledge, signed with a passkey", "Signed with a passkey").await;
     assert_eq!((story.site.state(&grant).await.as_str(), seen.text.contains("Your answer")), ("active", false));
     story.picture("bob", "acknowledged").await;
     story.nothing_was_complained_of(&["bob", "carol"]).await;
@@ -242,7 +242,7 @@ async fn without_a_script_everything_but_passkeys_works() {
     story.chromium.press("bob", "Acknowledge", "grant.acknowledged").await;
     assert_eq!(story.site.state(&yes).await, "active");
     story.chromium.open("bob", &format!("{}{}", story.url, path_of(&no))).await;
-    story.chromium.fill("bob", "Why not", "ask in the incident's channel first").await;
+    story.chromium.fill("bob", "Why you decline", "ask in the incident's channel first").await;
     story.chromium.press("bob", "Decline", "grant.declined").await;
     assert_eq!(story.site.state(&no).await, "declined");
     let seen = story.chromium.open("bob", &format!("{}/nothing", story.url)).await;
