@@ -70,6 +70,12 @@ impl App {
         Self(Arc::new(parts))
     }
 
+    /// Fetches the keys that issuers publish, for a start that nobody waits for; returns the
+    /// issuers whose keys can't be had now.
+    pub async fn warm(&self) -> Vec<String> {
+        self.0.authenticator.warm().await
+    }
+
     pub(crate) fn metrics(&self) -> Option<&Metrics> {
         self.0.metrics.as_ref()
     }

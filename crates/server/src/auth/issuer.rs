@@ -134,6 +134,14 @@ impl Verifier {
         self.algorithms.iter().copied().find(|algorithm| algorithm.library() == named)
     }
 
+    /// Fetches what the issuer publishes; returns whether there are keys.
+    pub(super) async fn warm(&self) -> bool {
+        match &self.keys {
+            Keys::Fixed(_) => true,
+            Keys::Published(published) => published.warm().await,
+        }
+    }
+
     /// Keys that may hold the one of this name. A token that names none is checked with
     /// those that have no name.
     pub(super) async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {

@@ -113,6 +113,18 @@ impl Authenticator {
         Ok(Self { issuers: verifiers, clock })
     }
 
+    /// Fetches what issuers publish, so that the first of their callers needn't wait; returns the
+    /// issuers whose keys can't be had. Their tokens are refused until they can.
+    pub async fn warm(&self) -> Vec<String> {
+        let mut failed = Vec::new();
+        for (name, verifier) in &self.issuers {
+            if !verifier.warm().await {
+                failed.push(name.clone());
+            }
+        }
+        failed
+    }
+
     /// Whose the token in the `Authorization` header of a call is.
     ///
     /// # Errors

@@ -99,6 +99,16 @@ impl Published {
         self.found(kid)
     }
 
+    /// Fetches them, unless that has been done; returns whether there are any.
+    pub async fn warm(self: &Arc<Self>) -> bool {
+        if self.state().held.is_none()
+            && let Some(mut fetch) = self.fetch(self.clock.now())
+        {
+            drop(fetch.changed().await);
+        }
+        self.state().held.is_some()
+    }
+
     /// Whether there are keys that hold this name, and how old they are.
     fn look(&self, kid: Option<&str>, now: Timestamp) -> (bool, Option<SignedDuration>) {
         match &self.state().held {
@@ -164,7 +174,7 @@ impl Published {
             }
             Err(because) => {
                 let because = halligan_core::text::printable(&because, 400);
-                tracing::error!(issuer = %self.issuer, because, "the keys of an issuer can't be had");
+                tracing::error!(alarm = "issuer.keys_unavailable", issuer = %self.issuer, because, "the keys of an issuer can't be had");
             }
         }
     }

@@ -93,6 +93,17 @@ async fn a_set_is_fetched_once_and_kept_for_ten_minutes() {
 }
 
 #[tokio::test]
+async fn keys_that_were_fetched_at_the_start_are_there_for_the_first_caller() {
+    let office = office();
+    assert_eq!(office.authenticator.warm().await, [""; 0]);
+    assert_eq!(office.authenticator.warm().await, [""; 0]);
+    assert_eq!(office.first().await, Ok(()));
+    assert_eq!(office.sets.asked(), 1);
+    let down = office_over(FakeKeySets::down(), key_of(&PKCS_ED25519));
+    assert_eq!(down.authenticator.warm().await, [ISSUER]);
+}
+
+#[tokio::test]
 async fn a_rotation_in_the_middle_is_followed_at_once_and_the_old_key_is_gone_with_it() {
     let office = office();
     assert_eq!(office.first().await, Ok(()));
