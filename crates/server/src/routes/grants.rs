@@ -40,7 +40,7 @@ pub(super) struct ListQuery {
     /// On this occasion: `provider:id`.
     #[param(example = "incidents:INC-219")]
     incident: Option<String>,
-    /// Asked for by this person.
+    /// Asked for by this person or machine.
     #[param(example = "alice")]
     requester: Option<String>,
     /// The `next` of the page before.

@@ -15,7 +15,7 @@ impl Body for RevocationBody {}
 
 /// End many grants at once
 ///
-/// Every active grant of a target, on an incident, of a person, or all. Those that the caller
+/// Every active grant of a target, on an incident, of a person or machine, or all. Those that the caller
 /// may not end are left, and the others are not.
 #[utoipa::path(
     post,

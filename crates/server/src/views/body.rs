@@ -164,7 +164,7 @@ pub struct RevocationBody {
     /// Those on this occasion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<IncidentRefView>,
-    /// Those of this person.
+    /// Those of this person or machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "alice", max_length = 64)]
     pub requester: Option<String>,
