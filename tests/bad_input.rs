@@ -243,7 +243,7 @@ async fn tokens_of_every_wrong_kind_are_nobodys() {
     assert_eq!(reply.status, 403);
     reply.problem("unlinked-principal");
     // The good one is good.
-    assert_eq!(world.get("alice", "/v1/me").await.ok()["person"], "alice");
+    assert_eq!(world.get("alice", "/v1/me").await.ok()["name"], "alice");
 
     // Strangers leave a count a window, not an entry each.
     let counted = world.logged("the count", |entry| entry.kind() == "refusals.counted").await;
