@@ -110,9 +110,10 @@ impl Bare {
             role_arn: self.role.arn.clone(),
             external_id: self.role.external_id.clone(),
             session_name: SessionName::new(*uuid.as_bytes()),
-            source_identity: SourceIdentity::new("alice", &alice.principal.issuer, &alice.principal.subject),
+            source_identity: SourceIdentity::new("alice", &alice.principal().issuer, &alice.principal().subject),
             policy: session_policy(&self.role.scopes[&self.role.default_scope], fence).unwrap(),
             token_seconds: MintDraft::token_seconds(now, fence, self.role.session_max),
+            rules: Vec::new(),
         };
         let (mut transition, warrant) = self.grant.intend_mint(&alice, draft, false, now).unwrap();
         let recorded = transition.events.remove(0);

@@ -323,7 +323,6 @@ async fn a_stranger_reads_what_a_running_broker_publishes() {
 /// What a broker writes, with everything outside of it played.
 mod broker {
     use halligan_core::id::GroupId;
-    use halligan_engine::authority::GroupAuthority;
     use halligan_engine::caller::{Caller, RequestAsk};
     use halligan_engine::fakes::fixtures;
     use halligan_engine::fakes::world::{FakeWorld, Running, caller};
@@ -339,7 +338,7 @@ mod broker {
             [("alice", vec!["on-call"]), ("bob", vec!["on-call", "leads"]), ("carol", vec!["leads", "security"])];
         let group = |name: &&str| -> GroupId { name.parse().unwrap() };
         let of = |(person, groups): (&str, Vec<&str>)| (fixtures::person(person), groups.iter().map(group).collect());
-        FakeWorld::new(Arc::new(GroupAuthority::new(groups.into_iter().map(of).collect())))
+        FakeWorld::new(fixtures::access(groups.into_iter().map(of).collect()))
     }
 
     fn ask(emergency: bool) -> RequestAsk {
@@ -363,8 +362,8 @@ mod broker {
         broker.started("0.1.0", &"0".repeat(64)).await;
         let (id, hash) = requested(running, false).await;
         let from = Caller { address: Some([203, 0, 113, 7].into()), ..caller("alice") };
-        broker.acknowledge(&from, &id, &hash).await.unwrap_err();
-        broker.acknowledge(&caller("bob"), &id, &hash).await.unwrap();
+        broker.acknowledge(&from, &id, &hash, None).await.unwrap_err();
+        broker.acknowledge(&caller("bob"), &id, &hash, None).await.unwrap();
         broker.mint(&caller("alice"), &id).await.unwrap();
         broker.extend(&caller("alice"), &id, 600, "it is not over").await.unwrap();
         broker.revoke(&caller("carol"), &id, "enough").await.unwrap();

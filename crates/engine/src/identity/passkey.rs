@@ -18,9 +18,9 @@ use crate::problem::{Problem, ProblemKind};
 
 /// How long somebody may take to touch their key.
 const ANSWER_WITHIN: SignedDuration = SignedDuration::from_mins(5);
-/// So many challenges of people who are signed in wait at a time …
-const WAITING_MAX: u32 = 10_000;
-/// … and so many of strangers, who must leave room for them.
+/// So many challenges and sign-ins wait at a time, of people who are signed in …
+const WAITING_MAX: u32 = 20_000;
+/// … and so many of strangers, who can't shut out who signs in otherwise.
 const STRANGERS_MAX: u32 = 5_000;
 
 /// What a browser hands to `navigator.credentials`.
@@ -221,8 +221,11 @@ impl Identity {
         Ok(signed_in)
     }
 
-    /// Whether no identity provider answers.
+    /// Whether no identity provider answers. Where there are none, none is down.
     pub async fn providers_are_down(&self) -> bool {
+        if self.ports.providers.is_empty() {
+            return false;
+        }
         for provider in self.ports.providers.values() {
             if provider.answers().await.is_ok() {
                 return false;
