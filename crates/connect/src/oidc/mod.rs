@@ -8,13 +8,16 @@
 mod cached;
 mod call;
 mod client;
+mod device;
 mod id_token;
 mod key_sets;
 mod metadata;
+mod no_tokens;
 mod provider;
 mod relying_party;
 
-pub use client::{DeviceAsk, DevicePoll, OidcClient, SignedIn, loopback_redirect};
+pub use client::{OidcClient, SignedIn, loopback_redirect};
+pub use device::{DeviceAsk, DevicePoll};
 pub use key_sets::{HttpKeySets, KeySource};
 pub use provider::OidcProvider;
 pub use relying_party::OidcSettings;

@@ -3,19 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use halligan_core::text::printable;
 use halligan_engine::ports::{AuthorizeAsk, Claims, ProviderError, Returned, SecretText};
 use jiff::{SignedDuration, Timestamp};
-use openidconnect::core::CoreErrorResponseType;
 use openidconnect::core::{CoreAuthPrompt, CoreClient, CoreJsonWebKeySet, CoreResponseType, CoreTokenResponse};
 use openidconnect::{
     AuthUrl, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
     IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _, TokenUrl,
+    RequestTokenError, Scope, TokenResponse as _, TokenUrl,
 };
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
-use serde_json::Value;
 
 use crate::http::Patience;
 
@@ -23,9 +20,8 @@ use super::cached::{Cached, REFRESH_PAUSE};
 use super::call::{Caller, Endpoint};
 use super::id_token::{self, Expected, Wrong};
 use super::metadata::{Metadata, discover};
+use super::no_tokens::{TOKEN_ENDPOINT, TokenError, of_token_endpoint};
 
-/// As errors name it.
-pub(super) const TOKEN_ENDPOINT: &str = "its token endpoint";
 /// Endpoints don't move often.
 const METADATA_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// So long is a key trusted after its provider has withdrawn it.
@@ -67,8 +63,6 @@ pub(super) struct RelyingParty {
     answers: Cached<()>,
 }
 
-/// What the token endpoint answers when it isn't tokens.
-type TokenError = RequestTokenError<ProviderError, StandardErrorResponse<CoreErrorResponseType>>;
 type TokenClient =
     CoreClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet, EndpointNotSet>;
 
@@ -280,50 +274,13 @@ impl RelyingParty {
         Ok(keys)
     }
 
-    /// What went wrong at the token endpoint; it may have moved.
+    /// What went wrong at the token endpoint. Unless it spoke OAuth, it may have moved.
     async fn token_error(&self, metadata: &Arc<Metadata>, error: TokenError) -> ProviderError {
-        let error = of_token_endpoint(error);
-        if matches!(error, ProviderError::Unavailable(_)) {
+        if !matches!(error, RequestTokenError::ServerResponse(_)) {
             self.metadata.forget(metadata).await;
         }
-        error
+        of_token_endpoint(error)
     }
-}
-
-/// Only the code of the answer: the rest of it may repeat what was sent.
-fn of_token_endpoint(error: TokenError) -> ProviderError {
-    match error {
-        RequestTokenError::ServerResponse(answer) => of_code(TOKEN_ENDPOINT, answer.error().as_ref()),
-        RequestTokenError::Request(error) => error,
-        RequestTokenError::Parse(_, body) => no_tokens(&body),
-        RequestTokenError::Other(_) => no_tokens(&[]),
-    }
-}
-
-/// An answer that should have held tokens.
-pub(super) fn no_tokens(body: &[u8]) -> ProviderError {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-    let reason = if answer.get("id_token").is_some() && answer.get("access_token").is_some() {
-        "the ID token can't be read: expected a JWT with `iss`, `sub`, `aud`, and `exp` and `iat` in seconds since 1970"
-    } else {
-        "its token endpoint's answer makes no sense: expected JSON with tokens, or with an error"
-    };
-    ProviderError::Refused(reason.to_owned())
-}
-
-/// An error code of [RFC 6749, 5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2), and those that say "later".
-pub(super) fn of_code(whose: &str, code: &str) -> ProviderError {
-    let code = printable(code, 40);
-    let hint = match code.as_str() {
-        "server_error" | "temporarily_unavailable" | "slow_down" => {
-            return ProviderError::Unavailable(format!("{whose} said `{code}`"));
-        }
-        "invalid_client" | "unauthorized_client" => ": check the client id, its secret, and how it is registered",
-        "invalid_grant" => ": the code or refresh token was used before, is too old, or is another client's",
-        "invalid_scope" => ": check the scopes",
-        _ => "",
-    };
-    ProviderError::Refused(format!("{whose} said `{code}`{hint}"))
 }
 
 /// # Errors

@@ -159,3 +159,18 @@ async fn whether_it_answers_is_asked_now_and_not_by_everybody() {
         provider.answers().await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_endpoint_that_moved_is_found_at_the_next_sign_in() {
+    let fake = Fake::start().await;
+    let provider = provider(&fake.issuer(), real::WEB);
+    let exchange = async || {
+        let answer = Answer { code: "code".into(), issuer: None, state: None };
+        refused(SignIn::nth(1).exchange(&provider, &answer).await)
+    };
+    fake.set("/token", 404, "<html>");
+    assert!(exchange().await.starts_with("its token endpoint's answer makes no sense"));
+    fake.describe(json!({ "token_endpoint": format!("{}/moved", fake.issuer()) }));
+    fake.set("/moved", 400, r#"{"error": "invalid_grant"}"#);
+    assert!(exchange().await.starts_with("its token endpoint said `invalid_grant`"));
+}
