@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use halligan_connect::DirectoryArchive;
-use halligan_engine::authority::GroupAuthority;
+use halligan_engine::access::AccessInForce;
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::caller::RequestAsk;
 use halligan_engine::fakes::archive::FakeSigner;
@@ -13,7 +13,8 @@ use halligan_engine::fakes::aws::FakeAws;
 use halligan_engine::fakes::environment::{FakeClock, FakeEntropy};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::outside::FakeIncidents;
-use halligan_engine::fakes::world::caller;
+use halligan_engine::fakes::world::{MANY, caller, identity_settings};
+use halligan_engine::identity::IdentityPorts;
 use halligan_store::Database;
 use jiff::SignedDuration;
 
@@ -45,7 +46,15 @@ async fn broker(directory: &std::path::Path, assume_role: Duration) -> Broker {
         grants: database.clone(),
         idempotency: database.clone(),
         publish: publish::ports(&database, Arc::new(Away::new(archive, ARCHIVE)), Arc::new(FakeSigner::seeded(1))),
-        authority: Arc::new(GroupAuthority::new(BTreeMap::from(groups))),
+        access: Arc::new(AccessInForce::new(fixtures::access(BTreeMap::from(groups)))),
+        identity: IdentityPorts {
+            sessions: database.clone(),
+            ceremonies: database.clone(),
+            groups: database.clone(),
+            passkeys: database.clone(),
+            providers: BTreeMap::new(),
+            notices: None,
+        },
         incidents: Arc::new(incidents),
         minter: Arc::new(LateMinter { inner: aws.clone(), way: assume_role }),
         console: None,
@@ -55,7 +64,8 @@ async fn broker(directory: &std::path::Path, assume_role: Duration) -> Broker {
         publish: publish::settings(),
         log_wait: SignedDuration::from_secs(10),
         mints_per_minute: 1_000,
-        log_readers: [fixtures::person("carol")].into(),
+        identity: identity_settings(),
+        rates: MANY,
     };
     let broker = Broker::new(Arc::new(fixtures::catalogue()), ports, settings);
     broker.publisher().publish().await.unwrap();
@@ -75,7 +85,7 @@ async fn one(table: &mut Table, assume_role: Duration) {
     };
     let grant = broker.request(&caller("alice"), ask).await.unwrap();
     let id = grant.request.id.to_string();
-    broker.acknowledge(&caller("bob"), &id, &grant.request_hash.to_string()).await.unwrap();
+    broker.acknowledge(&caller("bob"), &id, &grant.request_hash.to_string(), None).await.unwrap();
     let mut taken = Vec::new();
     for _ in 0..ROUNDS {
         // The log is at rest.

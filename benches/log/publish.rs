@@ -40,6 +40,7 @@ pub fn ports(database: &Arc<Database>, archive: Arc<dyn Archive>, signer: Arc<dy
         leases: database.clone(),
         facts: database.clone(),
         cursors: database.clone(),
+        passkeys: database.clone(),
         archives: vec![archive],
         signer,
         witnesses: Vec::new(),

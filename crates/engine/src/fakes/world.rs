@@ -147,7 +147,7 @@ impl FakeWorld {
 }
 
 /// More than any test asks for.
-const MANY: Rates = Rates {
+pub const MANY: Rates = Rates {
     requests_per_person: 10_000,
     requests_per_incident: 10_000,
     requests_per_address: 10_000,
