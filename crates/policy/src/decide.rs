@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::index::Index;
 use crate::question::{Question, Who};
 use crate::set::{PolicySet, Rule};
+use crate::stack;
 use crate::translate::{Translated, translate};
 
 /// What a refusal's reader could do at once to satisfy the rule that refused.
@@ -75,7 +76,7 @@ impl PolicySet {
             return Decision { unmet: vec![unmet], ..Decision::default() };
         }
         match translate(question) {
-            Ok(translated) => self.decide_translated(question, &translated),
+            Ok(translated) => stack::with_some(|| self.decide_translated(question, &translated)),
             Err(error) => Decision {
                 unmet: vec!["nobody may: the policies can't be asked".to_owned()],
                 errors: vec![format!("the question doesn't fit the schema: {error}")],
@@ -95,7 +96,11 @@ impl PolicySet {
         if permitted && !forbids.any {
             return Decision { allow: true, rules: ids(&permits.satisfied), errors, ..Decision::default() };
         }
-        let could = if permitted { Vec::new() } else { self.could_permit(&translated.request, question.action) };
+        let mut could = Vec::new();
+        if !permitted {
+            could = self.about_such(&translated.request, question.action);
+            could.retain(|rule| rule.is_permit());
+        }
         let obligations: BTreeSet<Obligation> = refusing.iter().filter_map(|rule| rule.obliges).collect();
         let mut unmet: Vec<String> = Vec::new();
         for text in refusing.iter().chain(&could).map(|rule| rule.unmet(question)) {

@@ -85,7 +85,7 @@ impl Found {
 /// A permit that is satisfied if any of these is, whatever their effect.
 fn gate(number: usize, policies: &[&Policy]) -> Option<Policy> {
     let conditions: Option<Vec<Value>> = policies.iter().map(|policy| condition(policy)).collect();
-    let any = conditions?.into_iter().reduce(|left, right| json!({ "||": { "left": left, "right": right } }))?;
+    let any = any_of(conditions?)?;
     let everything = json!({ "op": "All" });
     let gate = json!({
         "effect": "permit",
@@ -95,6 +95,16 @@ fn gate(number: usize, policies: &[&Policy]) -> Option<Policy> {
         "conditions": [{ "kind": "when", "body": any }],
     });
     Policy::from_json(Some(PolicyId::new(number.to_string())), gate).ok()
+}
+
+/// In halves, so that a gate is hardly deeper than what is behind it.
+fn any_of(mut conditions: Vec<Value>) -> Option<Value> {
+    if conditions.len() < 2 {
+        return conditions.pop();
+    }
+    let right = any_of(conditions.split_off(conditions.len() / 2))?;
+    let left = any_of(conditions)?;
+    Some(json!({ "||": { "left": left, "right": right } }))
 }
 
 /// Scope and conditions as one expression in Cedar's JSON. The action is left out: the

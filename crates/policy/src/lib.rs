@@ -8,10 +8,14 @@
 //! that can't be evaluated doesn't count, a forbid that can't be evaluated does.
 
 mod decide;
+pub mod diff;
+pub mod explain;
 mod index;
 mod load;
+mod mentions;
 mod question;
 mod set;
+mod stack;
 pub mod testing;
 mod translate;
 mod vocabulary;

@@ -105,14 +105,14 @@ impl Rule {
         }
     }
 
-    /// Whether it is a permit that such a question is about, naming nobody and nothing else.
-    fn could_permit(&self, action: Action, principal: &EntityUid, resource: &EntityUid) -> bool {
+    /// Whether it is about such questions, naming nobody and nothing else.
+    fn is_about_such(&self, action: Action, principal: &EntityUid, resource: &EntityUid) -> bool {
         let names_another = self.principal.as_ref().is_some_and(|named| named != principal)
             || self.resource.as_ref().is_some_and(|named| named != resource);
         let about = |(of, about, to): &(EntityTypeName, Action, EntityTypeName)| {
             *about == action && of == principal.type_name() && to == resource.type_name()
         };
-        self.is_permit && !names_another && self.about.iter().any(about)
+        !names_another && self.about.iter().any(about)
     }
 }
 
@@ -158,11 +158,11 @@ impl PolicySet {
         self.by_id.get(id).and_then(|n| self.rules.get(*n))
     }
 
-    /// The permits that are about such a question at all, leaving out those that name
+    /// The policies that are about such a question at all, leaving out those that name
     /// another person, machine or resource.
-    pub(crate) fn could_permit(&self, request: &Request, action: Action) -> Vec<&Rule> {
+    pub(crate) fn about_such(&self, request: &Request, action: Action) -> Vec<&Rule> {
         let (Some(principal), Some(resource)) = (request.principal(), request.resource()) else { return Vec::new() };
-        self.rules.iter().filter(|rule| rule.could_permit(action, principal, resource)).collect()
+        self.rules.iter().filter(|rule| rule.is_about_such(action, principal, resource)).collect()
     }
 
     pub(crate) fn about(&self, action: Action) -> &ByEffect {

@@ -18,6 +18,7 @@ pub(crate) use text::Text;
 
 use crate::question::Action;
 use crate::set::{PolicySet, Rule};
+use crate::stack;
 use crate::vocabulary::{SCHEMA, Vocabulary};
 
 /// The policies of a deployment that has none of its own.
@@ -70,8 +71,12 @@ impl PolicySet {
     /// All that is wrong, each with file, line and column: syntax; templates; an `@id`
     /// that is missing, not kebab-case or used twice; a forbid without `@satisfiedBy`;
     /// an annotation or a place in a text that means nothing; somebody or something that
-    /// isn't in `known`; whatever the strict validator refuses.
+    /// isn't in `known`; conditions that are nested too deep; whatever the strict validator refuses.
     pub fn load(sources: &[Source], known: &Known) -> Result<Self, Vec<LoadError>> {
+        stack::with_much(|| Self::load_with_room(sources, known))
+    }
+
+    fn load_with_room(sources: &[Source], known: &Known) -> Result<Self, Vec<LoadError>> {
         let default = [Source::new(DEFAULT_NAME, DEFAULT)];
         let sources = if sources.is_empty() { &default } else { sources };
         let mut loading = Loading::default();
@@ -105,6 +110,11 @@ struct Loading {
 
 impl Loading {
     fn read(&mut self, file: usize, text: &Text<'_>, known: &Known) {
+        if let Some(offset) = stack::too_deep(text.text()) {
+            let expected = "write several policies instead of one";
+            self.errors.push(text.error(offset, "the conditions are nested too deep").expecting(expected));
+            return;
+        }
         let parsed = match text.text().parse::<CedarPolicies>() {
             Ok(parsed) => parsed,
             Err(errors) => return self.errors.extend(errors.iter().map(|error| text.refused_by_cedar(error))),

@@ -24,9 +24,10 @@ const TOO_LARGE: &str = "context has durationSeconds && context.durationSeconds 
 
 #[test]
 fn a_permit_that_cannot_be_evaluated_permits_nothing() {
-    let policies = with(&format!(
-        r#"@id("broken") permit (principal, action == Halligan::Action::"revoke", resource) when {{ context.reviewDebt * 9223372036854775807 >= 0 }};"#
-    ));
+    let policies = with(
+        r#"@id("broken") permit (principal, action == Halligan::Action::"revoke", resource)
+        when { context.reviewDebt * 9223372036854775807 >= 0 };"#,
+    );
     let (alice, role) = (Alice::in_groups(&[]), role());
     let mut question = alice.asks(Action::Revoke, &role);
     assert!(policies.decide(&question).allow, "it can be evaluated: 0 * anything is 0");

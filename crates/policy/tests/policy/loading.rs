@@ -1,7 +1,10 @@
 //! Texts that are refused, each at its place and with what was expected.
 
-use halligan_policy::{Known, LoadError, PolicySet, Source};
+use halligan_policy::explain::Alternatives;
+use halligan_policy::{Action, Known, LoadError, PolicySet, Source};
 use insta::assert_snapshot;
+
+use crate::world::{Alice, role};
 
 fn known() -> Known {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
@@ -253,4 +256,49 @@ fn the_hash_is_of_names_and_texts() {
         assert!(!hashes[..n].contains(hash), "{n}");
     }
     assert_eq!(hashes[1], load(&[("a.cedar", GOOD)]));
+}
+
+/// Cedar's parser would not come back from these: a file must not end the process.
+#[test]
+fn what_is_nested_too_deep_is_refused() {
+    let when = |condition: &str| format!("@id(\"a\")\npermit (principal, action, resource)\nwhen {{ {condition} }};");
+    let nested = |n: usize| when(&format!("{}context.signed{}", "(".repeat(n), ")".repeat(n)));
+    assert_snapshot!(refused(&nested(10_000)).get(..90).unwrap_or_default(), @r#"1.cedar:3:106: the conditions are nested too deep: write several policies instead of one"#);
+    for deep in [
+        vec!["context.signed"; 5_000].join(" || "),
+        format!("context{}", ".signed".repeat(5_000)),
+        "if context.signed then true else ".repeat(2_000) + "false",
+        format!("1{} > 0", " + 1".repeat(5_000)),
+        "[".repeat(50_000),
+        "!".repeat(50_000),
+    ] {
+        assert!(refused(&when(&deep)).contains("nested too deep"), "{}", &deep[..40]);
+    }
+}
+
+/// As deep as is allowed, and many of them, on the small stack of a worker's thread.
+#[test]
+fn what_is_nested_as_deep_as_may_be_is_answered() {
+    let nested = |n: usize| {
+        let condition = format!("{}context.signed{}", "!(".repeat(n / 2), ")".repeat(n / 2));
+        format!("@id(\"p-{n}\") permit (principal, action, resource) when {{ {condition} }};\n")
+    };
+    let chained = |n: usize| {
+        let condition = vec!["context.signed"; if n == 0 { 85 } else { 5 }].join(" && ");
+        format!("@id(\"c-{n}\") permit (principal, action, resource) when {{ {condition} }};\n")
+    };
+    let text: String = (0..9).map(|n| nested(if n == 0 { 86 } else { 2 * n })).chain((0..9).map(chained)).collect();
+    let work = move || {
+        let policies =
+            PolicySet::load(&[Source::new("deep.cedar", text)], &known()).unwrap_or_else(|e| panic!("{}", e[0]));
+        let (alice, role) = (Alice::in_groups(&[]), role());
+        let decision = alice.decide(&policies, Action::Request, &role);
+        let explained = policies.explain(&alice.asks(Action::Request, &role), &Alternatives::default());
+        (decision, explained.decision)
+    };
+    let (decision, explained) =
+        std::thread::Builder::new().stack_size(1024 * 1024).spawn(work).unwrap().join().unwrap();
+    assert_eq!(decision.errors, Vec::<String>::new());
+    assert_eq!(decision, explained);
+    assert!(decision.allow, "an even number of nots is there too");
 }

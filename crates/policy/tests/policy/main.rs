@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod bad_days;
+mod comparing;
 mod defaults;
+mod explaining;
 mod files;
 mod loading;
+mod properties;
 mod world;
