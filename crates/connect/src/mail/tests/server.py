@@ -44,7 +44,7 @@ class Handler:
 def authenticate(server, session, envelope, mechanism, data):
     login, password = data.login.decode(), data.password.decode()
     good = (login, password) == (settings["user"], settings["password"])
-    return AuthResult(success=good, auth_data=login if good else None)
+    return AuthResult(success=good, handled=False, auth_data=login if good else None)
 
 
 def protocol(context):
