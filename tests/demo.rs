@@ -43,6 +43,24 @@ fn verified(seen: &Value) -> String {
     root.to_owned()
 }
 
+/// Four logins came in by one provider, as three people; the policies say what the broker said.
+fn came_in(seen: &Value) {
+    let sign_ins = seen["sign_ins"].as_array().unwrap();
+    let who: Vec<_> = sign_ins.iter().map(|each| (each["subject"].as_str(), each["person"].as_str())).collect();
+    let expected = [("u-alice", "alice"), ("u-alice-phone", "alice"), ("u-bob", "bob"), ("u-carol", "carol")];
+    assert_eq!(who, expected.map(|(subject, person)| (Some(subject), Some(person))), "{seen:#}");
+    for sign_in in sign_ins {
+        assert!(sign_in["issuer"].as_str().unwrap().starts_with("http://localhost:"), "{sign_in:#}");
+        assert_eq!((&sign_in["issuer"], &sign_in["kept_private"]), (&sign_ins[0]["issuer"], &json!(true)));
+    }
+    let policies = &seen["policies"];
+    assert!(policies["tests"].as_u64().unwrap() > 10 && policies["passed"] == policies["tests"], "{policies:#}");
+    assert_eq!(policies["explained"], policies["refused"]);
+    assert_eq!(policies["explained"]["rules"], json!(["requesters-may-ask"]), "{policies:#}");
+    let unmet = policies["explained"]["unmet"][0].as_str().unwrap();
+    assert!(unmet.starts_with("be a member of one of: on-call"), "{policies:#}");
+}
+
 #[tokio::test]
 async fn the_story_keeps_its_promises_and_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
@@ -78,10 +96,11 @@ async fn the_story_keeps_its_promises_and_leaves_nothing() {
             _ => panic!("broken: {promise:#}"),
         }
     }
-    for kept in ["P1", "P2", "P3"] {
+    for kept in ["P1", "P2", "P3", "P6"] {
         let promise = promises.iter().find(|promise| promise["id"] == kept).unwrap();
         assert_eq!(promise["held"], true, "{promise:#}");
     }
+    came_in(&promises[0]["evidence"]);
     let root = verified(&promises[2]["evidence"]["verified"]);
     let stdout = stdout.replace(&root, "the root");
     assert!(report["grants"].as_array().unwrap().len() >= 4, "{report:#}");

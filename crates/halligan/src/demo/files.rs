@@ -22,6 +22,8 @@ pub const REGION: &str = "eu-central-1";
 pub const STATE: &str = "state";
 /// The OCSF file, for a SIEM.
 pub const OCSF: &str = "ocsf.ndjson";
+/// The broker's configuration.
+pub const CONFIGURATION: &str = "halligan.toml";
 /// The policies, and their tests.
 pub const POLICIES: &str = "policies";
 /// The AWS configuration file of an auditor.
@@ -237,8 +239,9 @@ except (BotoCoreError, ClientError) as error:
 pub fn environment(directory: &Path, home: &Path, endpoint: &str, keys: &Keys) -> String {
     let (bin, home, auditor) = (quoted(&directory.join("bin")), quoted(home), quoted(&directory.join(AUDITOR)));
     let Keys { log, witness, .. } = keys;
+    let configuration = quoted(&directory.join(CONFIGURATION));
     format!(
-        "# Read by a shell: `. {}/env`\nexport PATH={bin}:\"$PATH\"\nexport HALLIGAN_HOME={home}\n\
+        "# Read by a shell: `. {}/env`\nexport PATH={bin}:\"$PATH\"\nexport HALLIGAN_HOME={home} HALLIGAN_CONFIG={configuration}\n\
          export AWS_ENDPOINT_URL={endpoint} AWS_REGION={REGION} AWS_CONFIG_FILE={auditor}\n\
          export LOG_KEY='{log}' WITNESS_KEY='{witness}'\nunset HALLIGAN_PROFILE\n",
         directory.display()

@@ -167,6 +167,11 @@ another terminal, piece by piece:
   halligan --profile carol revoke $GRANT --reason "that will do"
   halligan --profile carol show $GRANT
 
+  # Why could carol not ask herself? The same reason that the broker gives. What
+  # decides is in {directory}/policies: edit it, and both know.
+  halligan policy explain --as carol --action request --target {ROLE} \
+    --incident {OPEN_INCIDENT}
+
   # Whoever may read the logging account verifies the log there: every entry
   # and signature, without the broker.
   AWS_PROFILE=auditor halligan log verify --bucket {archive} \
@@ -195,13 +200,15 @@ mod tests {
         assert!(text.lines().all(|line| line.len() <= 80), "{text}");
         let directory = tempfile::tempdir().unwrap();
         let keys = Keys::make(directory.path()).unwrap();
-        let is_command = |line: &str| line.contains("halligan --") || line.contains("halligan log");
+        let is_command =
+            |line: &str| ["halligan --", "halligan log ", "halligan policy "].iter().any(|it| line.contains(it));
         let mut seen = 0;
         for line in text.replace("\\\n", " ").lines().filter(|line| is_command(line)) {
             let begin = line.find("halligan ").unwrap();
             let command = line.split_at(begin).1.split('|').next().unwrap().replace("$GRANT", "02z5IjAP8ychUMTu3yGwJV");
-            // The environment that comes first sets the Region.
+            // The environment that comes first sets the Region, and names the configuration.
             let command = command.replace("--bucket", "--region eu-central-1 --bucket");
+            let command = command.replace("explain", "explain --config halligan.toml");
             let command = command.replace("$LOG_KEY", &keys.log).replace("$WITNESS_KEY", &keys.witness);
             let mut words = vec![String::new()];
             for (n, part) in command.split('"').enumerate() {
@@ -215,6 +222,6 @@ mod tests {
             }
             seen += 1;
         }
-        assert_eq!(seen, 7);
+        assert_eq!(seen, 8);
     }
 }

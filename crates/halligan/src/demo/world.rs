@@ -13,7 +13,7 @@ use halligan_aws::{Seen, Visitor};
 use tokio::process::Command;
 
 use super::broker::{Broker, Plan};
-use super::files::{self, AUDITOR, OCSF, Parts, REGION, STATE};
+use super::files::{self, AUDITOR, CONFIGURATION, OCSF, Parts, REGION, STATE};
 use super::logging::{Archive, Keys};
 use super::narrate::Narrator;
 use super::people::{LOGINS, People, SignIn};
@@ -96,7 +96,7 @@ impl World {
         let parts = Parts { port, endpoint, accounts: &accounts, issuer, keys, witness: witness_url, emergency };
         let plan = Plan {
             program: program.clone(),
-            configuration: file("halligan.toml", &files::configuration(&parts)?)?,
+            configuration: file(CONFIGURATION, &files::configuration(&parts)?)?,
             aws_config: file("aws.config", &accounts.aws_config())?,
             aws_endpoint: endpoint.to_owned(),
             log: directory.join(BROKER_LOG),
@@ -108,8 +108,8 @@ impl World {
         let broker = narrator.step(&format!("the broker: halligan serve, at {url}"), Broker::start(plan)).await?;
         let sign_ins = people.sign_in(&program, &url, &identity).await?;
         for sign_in in &sign_ins {
-            let what = format!("halligan login: {} at the provider is, to the broker,", sign_in.subject);
-            narrator.seen(sign_in.is_right(), &what, &sign_in.person);
+            let what = format!("{} signs in there, by halligan login", sign_in.login);
+            narrator.seen(sign_in.is_right(), &what, &format!("is the person {}", sign_in.person));
         }
         let archive = Archive::connect(&accounts, endpoint).await?;
         let directory = directory.to_owned();
@@ -120,6 +120,11 @@ impl World {
     /// Where everything is.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The broker's configuration.
+    pub fn configuration_file(&self) -> PathBuf {
+        self.directory.join(CONFIGURATION)
     }
 
     /// Where the broker keeps its store.
@@ -137,7 +142,7 @@ impl World {
         [
             self.state_directory(),
             self.directory.join(BROKER_LOG),
-            self.directory.join("halligan.toml"),
+            self.configuration_file(),
             self.directory.join("incidents.toml"),
             self.ocsf_file(),
         ]

@@ -352,6 +352,7 @@ mod tests {
             login: format!("{login}@example.com"),
             expected: "same-person",
             answered: "same-person".to_owned(),
+            by_policy: Default::default(),
         };
         let entry = |person| ("action.refused", person, json!({ "problem": "same-person" }));
         let two = [refusal("alice"), refusal("alice-phone")];

@@ -7,6 +7,7 @@ mod blackout;
 mod emergency;
 mod log;
 mod overlap;
+mod policy;
 mod recovery;
 mod refused;
 mod scene;
@@ -28,6 +29,7 @@ pub const EMERGENCY_WINDOW: &str = "15s";
 pub struct Story {
     sign_ins: Vec<SignIn>,
     refusals: Vec<scene::Refusal>,
+    policies: policy::Policies,
     mints: Vec<scene::Mint>,
     acknowledged: acknowledged::Acknowledged,
     overlap: overlap::Overlap,
@@ -46,6 +48,7 @@ pub async fn play(world: World, narrator: &Narrator) -> anyhow::Result<Report> {
     let begun = emergency::begin(&scene).await?;
     narrator.chapter("2  What is refused");
     refused::play(&scene).await?;
+    let policies = policy::play(&scene).await?;
     narrator.chapter("3  Asked, acknowledged, used");
     let (first, acknowledged) = acknowledged::play(&scene).await?;
     narrator.chapter("4  Two grants of one person; one is revoked");
@@ -64,7 +67,18 @@ pub async fn play(world: World, narrator: &Narrator) -> anyhow::Result<Report> {
     let verified = verified::play(&scene).await?;
     let sign_ins = scene.world.sign_ins.clone();
     let (refusals, mints) = scene.into_notes();
-    let story =
-        Story { sign_ins, refusals, mints, acknowledged, overlap, emergency, blackout, recovery, log, verified };
+    let story = Story {
+        sign_ins,
+        policies,
+        refusals,
+        mints,
+        acknowledged,
+        overlap,
+        emergency,
+        blackout,
+        recovery,
+        log,
+        verified,
+    };
     Ok(Report { promises: verdict::promises(&story), grants })
 }

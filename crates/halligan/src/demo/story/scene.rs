@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::log;
+use super::policy::Told;
 use crate::client::failure::Failure;
 use crate::demo::narrate::Narrator;
 use crate::demo::observe::now;
@@ -42,6 +43,9 @@ pub struct Refusal {
     pub expected: &'static str,
     /// The problem that answered.
     pub answered: String,
+    /// What it said of policies.
+    #[serde(skip)]
+    pub by_policy: Told,
 }
 
 impl Refusal {
@@ -187,12 +191,16 @@ impl<'a> Scene<'a> {
         expected: &'static str,
         answer: Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let answered = match answer {
-            Ok(()) => "not refused".to_owned(),
-            Err(Failure::Refused(refused)) => refused.problem.slug().unwrap_or(&refused.problem.kind).to_owned(),
+        let (answered, by_policy) = match answer {
+            Ok(()) => ("not refused".to_owned(), Told::default()),
+            Err(Failure::Refused(refused)) => {
+                let problem = refused.problem;
+                let answered = problem.slug().unwrap_or(&problem.kind).to_owned();
+                (answered, Told { rules: problem.rules, unmet: problem.unmet })
+            }
             Err(failure) => return Err(failure),
         };
-        let refusal = Refusal { attempt, login: subject(login).to_owned(), expected, answered };
+        let refusal = Refusal { attempt, login: subject(login).to_owned(), expected, answered, by_policy };
         self.narrator.seen(refusal.is_right(), attempt, &refusal.answered);
         self.refusals.borrow_mut().push(refusal);
         Ok(())

@@ -26,7 +26,7 @@ fn said(is_so: bool, what: &str) -> String {
 }
 
 fn without_conditions_nothing(story: &Story) -> Promise {
-    let Story { sign_ins, refusals, acknowledged, emergency, log, .. } = story;
+    let Story { sign_ins, refusals, policies, acknowledged, emergency, log, .. } = story;
     let known = !sign_ins.is_empty() && sign_ins.iter().all(SignIn::is_right);
     let people: BTreeSet<&str> = sign_ins.iter().map(|sign_in| sign_in.person.as_str()).collect();
     let right = refusals.iter().filter(|refusal| refusal.is_right()).count();
@@ -34,17 +34,20 @@ fn without_conditions_nothing(story: &Story) -> Promise {
     Promise {
         id: "P1",
         title: "No credentials without the conditions",
-        held: Some(known && all && acknowledged.held() && emergency.held() && log.unlawful.is_empty()),
+        held: Some(
+            known && all && policies.held() && acknowledged.held() && emergency.held() && log.unlawful.is_empty(),
+        ),
         pending: None,
         told: vec![
             said(known, &format!("{} logins of the provider are {} people", sign_ins.len(), people.len())),
             format!("{right} of {} attempts refused for their reason", refusals.len()),
+            said(policies.agree(), "`policy explain` gives the reason that a refusal gave"),
             format!("{} asked, {} acknowledged", acknowledged.requested_by, acknowledged.acknowledged_by),
             said(acknowledged.out_of_scope_denied, "denied by AWS: what her scope leaves out"),
             format!("an emergency start that nobody acknowledged:\n{}", emergency.end.told()),
         ],
         evidence: json!({
-            "sign_ins": sign_ins, "refusals": refusals, "acknowledged": acknowledged, "emergency": emergency,
+            "sign_ins": sign_ins, "refusals": refusals, "policies": policies, "acknowledged": acknowledged, "emergency": emergency,
             "unlawful_in_log": log.unlawful,
         }),
     }
@@ -110,7 +113,7 @@ fn works_at_night(story: &Story) -> Promise {
         id: "P5",
         title: "It works at 3 a.m.",
         held: (!emergency.worked).then_some(false),
-        pending: Some("sign-in with the identity provider down, Slack, the page for phones, drills"),
+        pending: Some("Slack, the page for phones, drills"),
         told: vec![format!("nobody there to say yes: access in {:.2} s", emergency.seconds_to_access)],
         evidence: json!({ "emergency_seconds_to_access": emergency.seconds_to_access }),
     }
@@ -147,6 +150,7 @@ mod tests {
     use super::super::emergency::Overdue;
     use super::super::log::Audit;
     use super::super::overlap::Overlap;
+    use super::super::policy::{Policies, Told as PolicyTold};
     use super::super::recovery::Recovery;
     use super::super::scene::{Mint, Refusal};
     use super::super::verified::{Told, Verified};
@@ -176,7 +180,9 @@ mod tests {
             login: "alice@example.com".into(),
             expected: "same-person",
             answered: "same-person".into(),
+            by_policy: PolicyTold::default(),
         };
+        let told = PolicyTold { rules: vec!["r".into()], unmet: vec!["be somebody else".into()] };
         let sign_in = SignIn {
             login: "alice",
             issuer: "http://localhost:9".into(),
@@ -187,6 +193,7 @@ mod tests {
         Story {
             sign_ins: vec![sign_in],
             refusals: vec![refusal],
+            policies: Policies { tests: 3, passed: 3, refused: told.clone(), explained: told },
             mints: vec![Mint { grant: "g".into(), intended_before: true }],
             acknowledged: Acknowledged {
                 grant: "g".into(),
@@ -312,6 +319,17 @@ mod tests {
             ("an emergency that lives on", |s| s.emergency.end.on_time = false, &["P1", "P2"]),
             ("an emergency that stays active", |s| s.emergency.state = GrantState::Active, &["P1"]),
             ("an emergency without access", |s| s.emergency.worked = false, &["P1", "P5"]),
+            ("a test of a policy fails", |s| s.policies.passed = 2, &["P1"]),
+            ("no tests of policies", |s| (s.policies.tests, s.policies.passed) = (0, 0), &["P1"]),
+            ("another explanation", |s| s.policies.explained.unmet.clear(), &["P1"]),
+            (
+                "a refusal without a reason",
+                |s| {
+                    s.policies.refused = PolicyTold::default();
+                    s.policies.explained = PolicyTold::default();
+                },
+                &["P1"],
+            ),
             ("nobody came in", |s| s.sign_ins.clear(), &["P1"]),
             ("somebody else", |s| s.sign_ins.iter_mut().for_each(|i| i.person = "bob".into()), &["P1"]),
             ("tokens for all to read", |s| s.sign_ins.iter_mut().for_each(|i| i.kept_private = false), &["P1"]),
