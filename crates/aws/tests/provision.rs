@@ -596,7 +596,7 @@ fn deployment() -> PathBuf {
 fn the_manual_gives_parameters_that_the_templates_have() {
     let manual = fs::read_to_string(deployment().join("README.md")).unwrap();
     let commands: Vec<_> = manual.split("--template-file ").skip(1).collect();
-    assert_eq!(commands.len(), 4);
+    assert_eq!(commands.len(), 5);
     for command in commands {
         // Up to the next command or the end of the block.
         let command = command.split("\n\n").next().unwrap().split("aws cloudformation").next().unwrap();

@@ -359,6 +359,20 @@ fn the_writer_only_writes_and_the_reader_only_reads() {
     }
 }
 
+/// Roles are known in every Region: a stack in a second one names its own.
+#[test]
+fn a_second_archive_of_an_account_has_roles_of_its_own() {
+    let names = |suffix: &'static str| {
+        let more = [("SigningKey", "true"), ("EraserPrincipalArn", "arn:aws:iam::333333333333:role/privacy")];
+        let more = [more.as_slice(), &[("RoleSuffix", suffix)]].concat();
+        let given = trusting(&[&[("BucketName", "archive"), ("PersonalBucketName", "personal")], &*more].concat());
+        let all = resources(LOGGING_ACCOUNT, LOGGING, &given);
+        all.values().filter_map(|resource| Some(resource.get("RoleName")?.as_str()?.to_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(names(""), ["halligan-log-eraser", "halligan-log-reader", "halligan-log-signer", "halligan-log-writer"]);
+    assert_eq!(names("-2"), names("").into_iter().map(|name| name + "-2").collect::<Vec<_>>());
+}
+
 #[test]
 fn nobody_but_the_signer_signs() {
     let mut judge = Judge::start();
