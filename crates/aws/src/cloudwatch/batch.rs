@@ -134,8 +134,12 @@ mod tests {
     }
 
     fn entry(position: u64, at_ms: i64) -> QueuedEntry {
-        let refused =
-            Event::ActionRefused { action: "mint".to_owned(), problem: "not-yours".to_owned(), unmet: vec![] };
+        let refused = Event::ActionRefused {
+            action: "mint".to_owned(),
+            problem: "not-yours".to_owned(),
+            rules: vec![],
+            unmet: vec![],
+        };
         let recorded = Recorded::with_reason(refused, &fixtures::reason("alice's own words"));
         let time = Timestamp::from_millisecond(at_ms).unwrap();
         let sealed = fixtures::draft(&fixtures::Asking::new(1).grant(), recorded, position).seal(time, time);

@@ -40,6 +40,7 @@ fn entry(position: u64, time: Timestamp) -> QueuedEntry {
     let event = Event::ActionRefused {
         action: "mint".to_owned(),
         problem: "not-yours".to_owned(),
+        rules: vec!["ours-alone".to_owned()],
         unmet: vec!["ein „guter“ Grund".to_owned(); 10],
     };
     let recorded = Recorded::with_reason(event, &fixtures::reason("alice's own words"));

@@ -10,7 +10,7 @@ use halligan_aws::provision::{self, Accounts, Plan};
 use halligan_aws::{Aws, Limits, Settings, StaticCredentials};
 use halligan_core::catalogue::{Role, RoleArn};
 use halligan_core::floor_second;
-use halligan_core::grant::{Command, MintDraft, Warrant};
+use halligan_core::grant::{Command, MintDraft, Warrant, Yes};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::{DeploymentId, GrantId, MintId};
 use halligan_engine::fakes::fixtures;
@@ -147,7 +147,8 @@ pub fn warrant(role: &Role, number: u64, since: Timestamp, change: impl FnOnce(&
     let mut opening = fixtures::Asking::new(number).opening();
     opening.request.resolved.role_arn = role.arn.clone();
     let pending = opening.open(since).grant;
-    let yes = Command::Acknowledge { by: fixtures::human("bob"), hash: pending.request_hash };
+    let (by, hash) = (fixtures::human("bob"), pending.request_hash);
+    let yes = Command::Acknowledge { by, hash, yes: Yes::default() };
     let active = pending.apply(yes, since).unwrap().grant;
     let alice = active.request.requester.clone();
     let fence = active.mint_fence(&alice, since).unwrap();
@@ -156,9 +157,10 @@ pub fn warrant(role: &Role, number: u64, since: Timestamp, change: impl FnOnce(&
         role_arn: role.arn.clone(),
         external_id: role.external_id.clone(),
         session_name: SessionName::new(*fixtures::uuid(number).as_bytes()),
-        source_identity: SourceIdentity::new("alice", &alice.principal.issuer, &alice.principal.subject),
+        source_identity: SourceIdentity::new("alice", &alice.principal().issuer, &alice.principal().subject),
         policy: session_policy(&role.scopes[&role.default_scope], fence).unwrap(),
         token_seconds: MintDraft::token_seconds(since, fence, role.session_max),
+        rules: Vec::new(),
     };
     change(&mut draft);
     active.intend_mint(&alice, draft, false, since).unwrap().1
