@@ -1,6 +1,6 @@
 //! The rest of the outside: where the log is written to and read from, its
 //! witnesses, the tools that hold incidents, the providers that people sign in with, and
-//! the mail that they are told things by. Outgoing HTTP happens only here.
+//! the mail that they are told things by. The broker's outgoing HTTP is here, but for AWS's.
 
 pub mod directory_archive;
 pub mod http_log;

@@ -57,7 +57,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The log's reader. Only a directory is looked at yet.
+    /// The log's reader. A directory is looked at now, what is elsewhere when it is read.
     ///
     /// # Errors
     /// When there is no such directory, no log can be behind such a URL, or its
