@@ -1,26 +1,26 @@
 //! `halligan serve`: the broker, wired from its configuration.
 
-use std::collections::BTreeMap;
+mod fixed;
+mod identity;
+mod reload;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
-use halligan_engine::access::AccessInForce;
+use halligan_connect::mail::Addresses;
+use halligan_engine::access::{AccessInForce, Reload};
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::changes::Identity;
-use halligan_engine::identity::{IdentityPorts, IdentitySettings};
 use halligan_engine::ports::{Clock, Console, Entropy, Sink, Trails};
 use halligan_engine::publish::{OverrideRules, PublishPorts, PublishSettings};
-use halligan_engine::rate::Rates;
 use halligan_engine::reconcile::{
     Deadlines, Forwarding, ForwardingPorts, GuardPorts, Guards, Housekeeping, IncidentWatch, Personal, Publishing,
     RevocationPorts, Revocations, SignIns,
 };
-use halligan_server::auth::Authenticator;
 use halligan_server::{App, Metrics};
 use halligan_store::Database;
-use jiff::SignedDuration;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
@@ -31,10 +31,13 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::client::machine::{MachineClock, MachineEntropy};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, Fingerprint, Loaded};
 use crate::places;
 use crate::replica::Replica;
 use crate::workers::Workers;
+
+use self::fixed::Fixed;
+use self::reload::{Asked, Reloading};
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -74,17 +77,21 @@ pub fn trace_to_stderr() {
 
 async fn serve(file: &Path) -> anyhow::Result<()> {
     let recorded = PrometheusBuilder::new().install_recorder().context("metrics can't be recorded")?;
-    let mut loaded = Config::load(file)?;
+    let file = std::path::absolute(file).context("the configuration's path can't be made absolute")?;
+    // Before it is read: what changes meanwhile is read again.
+    let (asked, read) = (Asked::listen()?, Fingerprint::of(&file));
+    let mut loaded = Config::load(&file)?;
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "the configuration works and is likely a mistake");
     }
     loaded.make_state_directory().context("the state directory can't be made")?;
     let clock: Arc<dyn Clock> = Arc::new(MachineClock);
     let entropy: Arc<dyn Entropy> = Arc::new(MachineEntropy);
+    let fixed = Fixed::of(&loaded);
     let parts = Parts::build(&mut loaded, clock.clone(), entropy.clone()).await?;
     let policy = parts.broker.judge().access().now().sha256.clone();
-    let authenticator = Authenticator::new(std::mem::take(&mut loaded.issuers), loaded.links(), clock.clone())
-        .context("the configuration's issuers can't be used")?;
+    let authenticator =
+        identity::authenticator(&loaded.issuers, clock.clone()).context("the configuration's issuers can't be used")?;
     let broker = parts.broker.clone();
     let orphans = broker.orphans().await?;
     if !orphans.is_empty() {
@@ -95,13 +102,23 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     }
     broker.started(env!("CARGO_PKG_VERSION"), &loaded.sha256).await;
     let store = parts.store.clone();
-    identity(&loaded, &broker, policy).note(store.as_ref(), broker.recorder(), clock.now()).await?;
+    changes(&loaded, &broker, policy).note(store.as_ref(), broker.recorder(), clock.now()).await?;
 
+    let reload = Reload::new(broker.judge().access().clone(), store, broker.recorder().clone(), clock.clone());
+    let reloading = Reloading::new(file, read, fixed, reload, parts.addresses.clone(), asked.clone());
     let (workers, _replica) = parts.work(clock.clone());
+    workers.run(reloading, Some(asked.wake()));
     let metrics =
         Metrics { render: Box::new(move || recorded.render()), networks: loaded.server.metrics_networks.clone() };
-    let proxies = loaded.server.trusted_proxies.clone();
-    let app = App::new(broker, authenticator, clock, entropy, proxies, Some(metrics));
+    let app = App::new(halligan_server::Parts {
+        broker,
+        authenticator,
+        clock,
+        entropy,
+        trusted_proxies: loaded.server.trusted_proxies.clone(),
+        metrics: Some(metrics),
+        sign_in: identity::for_command_lines(&loaded.issuers),
+    });
     let served = halligan_server::serve::serve(settings(&loaded), app, stop()?, |address| {
         tracing::info!(%address, "serving");
     })
@@ -114,6 +131,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
 pub struct Parts {
     broker: Arc<Broker>,
     store: Arc<Database>,
+    addresses: Arc<Addresses>,
     sinks: Vec<Arc<dyn Sink>>,
     trails: Option<Arc<dyn Trails>>,
     personal: Personal,
@@ -154,21 +172,15 @@ impl Parts {
         let trails = places::trails(log, &deployment, &aws);
         let mut personal = places::personal_data(log).await?;
         personal.push(store.clone());
+        let addresses = Arc::new(Addresses::new(loaded.rules.mail()));
         let ports = Ports {
             clock: clock.clone(),
             entropy: entropy.clone(),
             grants: store.clone(),
             idempotency: store.clone(),
             publish,
-            access: Arc::new(AccessInForce::new(loaded.access())),
-            identity: IdentityPorts {
-                sessions: store.clone(),
-                ceremonies: store.clone(),
-                groups: store.clone(),
-                passkeys: store.clone(),
-                providers: BTreeMap::new(),
-                notices: None,
-            },
+            access: Arc::new(AccessInForce::new(loaded.rules.access())),
+            identity: identity::ports(loaded, &store, &addresses)?,
             incidents: Arc::new(loaded.take_incident_tools()),
             minter: Arc::new(aws.minter()),
             console,
@@ -178,21 +190,8 @@ impl Parts {
             publish: publishing(loaded, &replica, store.is_shared()),
             log_wait: loaded.log.wait,
             mints_per_minute: loaded.limits.mints_per_minute,
-            identity: IdentitySettings {
-                public_url: loaded.server.public_url.clone(),
-                rp_id: None,
-                groups_kept: SignedDuration::from_hours(12),
-                session_idle: SignedDuration::from_hours(1),
-                session_max: SignedDuration::from_hours(12),
-                enrolment_wait: SignedDuration::from_hours(24),
-                sign_ins_per_minute: 30,
-            },
-            rates: Rates {
-                requests_per_person: 60,
-                requests_per_incident: 200,
-                requests_per_address: 120,
-                refused_acknowledgements: 20,
-            },
+            identity: identity::settings(loaded),
+            rates: identity::rates(loaded),
         };
         let revocations = RevocationPorts {
             clock,
@@ -206,7 +205,8 @@ impl Parts {
         };
         let broker = Arc::new(Broker::new(catalogue, ports, settings));
         let kept = loaded.log.personal_kept;
-        Ok(Self { broker, store, sinks, trails, personal: Personal { places: personal, kept }, revocations, replica })
+        let personal = Personal { places: personal, kept };
+        Ok(Self { broker, store, addresses, sinks, trails, personal, revocations, replica })
     }
 
     /// The broker.
@@ -216,7 +216,7 @@ impl Parts {
 
     /// Starts every worker. They are this replica's for as long as that value lives.
     fn work(self, clock: Arc<dyn Clock>) -> (Workers, Replica) {
-        let Self { broker, store, sinks, trails, personal, revocations, replica } = self;
+        let Self { broker, store, addresses: _, sinks, trails, personal, revocations, replica } = self;
         let (workers, wake) = (Workers::new(clock, store.is_shared()), broker.wake().clone());
         workers.run(Publishing::new(broker.publisher().clone()), Some(wake.publisher.clone()));
         for sink in sinks {
@@ -262,7 +262,7 @@ fn publishing(loaded: &Loaded, replica: &Replica, shared: bool) -> PublishSettin
 }
 
 /// What this broker is, for the record of changes.
-fn identity(loaded: &Loaded, broker: &Broker, policy: String) -> Identity {
+fn changes(loaded: &Loaded, broker: &Broker, policy: String) -> Identity {
     let roles = loaded.catalogue.roles.iter().map(|(name, role)| (name.to_string(), sha256(&format!("{role:?}"))));
     let places = places::fingerprints(&loaded.log).into_iter().map(|(name, place)| (name, sha256(&place)));
     Identity { key: broker.publisher().key().to_string(), places: places.collect(), roles: roles.collect(), policy }

@@ -4,7 +4,9 @@
 //! parts of the broker take, and names everything that can't be used at once.
 //! `docs/configuration.md` and its JSON Schema are made from the model.
 
+pub mod access;
 mod check;
+mod fingerprint;
 pub mod log;
 mod model;
 mod values;
@@ -12,25 +14,26 @@ mod values;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use halligan_connect::incidents::{IncidentTools, Provider};
-use halligan_core::actor::Principal;
+use halligan_connect::mail::MailSettings;
 use halligan_core::catalogue::Catalogue;
-use halligan_core::id::{GroupId, PersonId, ProviderId};
-use halligan_engine::access::{Access, Directory, IssuerKind, IssuerRules, Member, MfaSigns, Office, Unlinked};
-use halligan_policy::PolicySet;
-use halligan_server::auth::Issuer;
+use halligan_core::id::ProviderId;
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest, Sha256};
 
+use self::access::{Issuer, Rules};
+
+pub use fingerprint::Fingerprint;
 pub use model::Config;
 
 /// A configuration that was found to be usable.
@@ -50,10 +53,16 @@ pub struct Loaded {
     pub aws: Aws,
     /// What keeps one caller from using up what all share.
     pub limits: Limits,
-    /// Who vouches for callers.
+    /// Who vouches for callers, and how their tokens are checked.
     pub issuers: Vec<Issuer>,
-    /// The people.
-    pub people: BTreeMap<PersonId, Person>,
+    /// Who is who, and who may do what: all that can be swapped while the broker serves.
+    pub rules: Rules,
+    /// Sessions of people in a browser.
+    pub sessions: Sessions,
+    /// Passkeys.
+    pub passkeys: Passkeys,
+    /// How people are told of things; none: they aren't.
+    pub mail: Option<MailSettings>,
     /// The incident tools.
     pub incidents: BTreeMap<ProviderId, Provider>,
     /// What can be asked for.
@@ -116,57 +125,45 @@ pub struct Aws {
 pub struct Limits {
     /// Mints a grant may have in a minute.
     pub mints_per_minute: u32,
+    /// Requests of one person or machine in an hour.
+    pub requests_per_person: u32,
+    /// Requests on occasion of one incident in an hour.
+    pub requests_per_incident: u32,
+    /// Requests from one address in an hour.
+    pub requests_per_address: u32,
+    /// Refused acknowledgements of one person in an hour.
+    pub refused_acknowledgements: u32,
+    /// Sign-ins that one address may begin in a minute.
+    pub sign_ins_per_minute: u32,
 }
 
-/// One human.
+/// Sessions of people in a browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sessions {
+    /// A session that nobody uses for so long is over.
+    pub idle: SignedDuration,
+    /// However it is used, it is over after so long.
+    pub longest: SignedDuration,
+    /// So long the groups count that a token last said.
+    pub groups_kept: SignedDuration,
+}
+
+/// Passkeys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
-    /// The groups that they are in.
-    pub groups: BTreeSet<GroupId>,
-    /// Their logins.
-    pub principals: BTreeSet<Principal>,
+pub struct Passkeys {
+    /// The host name that they belong to; none: there are no passkeys.
+    pub rp_id: Option<String>,
+    /// So long after its notice one counts that nobody confirmed.
+    pub wait: SignedDuration,
 }
 
 impl Loaded {
-    /// Which login belongs to whom.
-    #[must_use]
-    pub fn links(&self) -> BTreeMap<Principal, PersonId> {
-        let linked = |(id, person): (&PersonId, &Person)| {
-            let id = id.clone();
-            person.principals.clone().into_iter().map(move |principal| (principal, id.clone()))
-        };
-        self.people.iter().flat_map(linked).collect()
-    }
-
     /// Makes the state directory where it is missing, for nobody else to read.
     ///
     /// # Errors
     /// It can't be made.
     pub fn make_state_directory(&self) -> std::io::Result<()> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.state_directory)
-    }
-
-    /// Who is who, and who may do what.
-    #[must_use]
-    pub fn access(&self) -> Access {
-        let rules = |issuer: &Issuer| IssuerRules {
-            issuer: issuer.issuer.clone(),
-            subject_claims: vec!["sub".to_owned()],
-            groups: None,
-            mfa: MfaSigns::default(),
-            kind: if issuer.people { IssuerKind::People(Unlinked::Refuse) } else { IssuerKind::Machines(Vec::new()) },
-        };
-        let member = |(id, person): (&PersonId, &Person)| {
-            let (groups, principals) = (person.groups.clone(), person.principals.clone());
-            (id.clone(), Member { groups, principals, ..Member::default() })
-        };
-        let rules: Vec<IssuerRules> = self.issuers.iter().map(rules).collect();
-        let overriders = self.log.overriding.as_ref().map(|rules| rules.granters.clone()).unwrap_or_default();
-        let office = Office { readers: self.log.readers.clone(), overriders, administrators: BTreeSet::new() };
-        let policies = PolicySet::defaults();
-        let said = format!("{rules:?} {:?} {office:?} {}", self.people, policies.sha256());
-        let directory = Directory::new(rules, self.people.iter().map(member).collect(), BTreeMap::new());
-        Access { directory, policies, office, sha256: hex::encode(Sha256::digest(said)) }
     }
 
     /// The incident tools, taken out.
@@ -220,6 +217,22 @@ pub enum ConfigError {
         /// All of them.
         problems: Vec<Problem>,
     },
+}
+
+impl ConfigError {
+    /// Everything that is wrong, each by itself and without a line of the file: it could hold what belongs nowhere.
+    pub fn problems(&self) -> Vec<Problem> {
+        let whole = |problem: String| vec![Problem { field: "configuration".to_owned(), problem }];
+        match self {
+            Self::Unusable { problems, .. } => problems.clone(),
+            Self::Unreadable { path, source } => whole(format!("{} can't be read: {source}", path.display())),
+            Self::Malformed { source, .. } => {
+                // The first line says where.
+                let place = source.to_string();
+                whole(format!("{}: {}", place.lines().next().unwrap_or_default(), source.message()))
+            }
+        }
+    }
 }
 
 fn listed(problems: &[Problem]) -> String {

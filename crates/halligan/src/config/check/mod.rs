@@ -1,22 +1,30 @@
 //! Whether the settings make sense together. Everything that doesn't is found
 //! in one go: who edits a file at night wants one round, not ten.
 
-mod access;
+mod identity;
 mod incidents;
+mod issuers;
 mod log;
+mod machines;
+mod people;
 mod places;
+pub(super) mod policy;
 mod roles;
+mod sign_in;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use halligan_core::catalogue::Catalogue;
 use halligan_core::id::GroupId;
+use halligan_engine::access::Office;
 use secrecy::SecretString;
 
+use self::people::Society;
+use super::access::Rules;
 use super::model::Config;
 use super::values::SecretRef;
-use super::{Limits, Loaded, Problem, Store};
+use super::{Loaded, Passkeys, Problem, Store};
 
 /// Looks up an environment variable.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -105,43 +113,76 @@ impl Findings<'_> {
 pub fn check(config: Config, sha256: String, base: &Path, variable: Variable<'_>) -> Result<Loaded, Vec<Problem>> {
     let mut findings = Findings { base, variable, refused: Vec::new(), warnings: Vec::new() };
     let found = &mut findings;
-    let Config { deployment, state_directory, server, store, log, aws, limits, issuers, people, incidents, roles } =
-        config;
+    let Config {
+        deployment,
+        state_directory,
+        server,
+        store,
+        log,
+        aws,
+        limits,
+        issuers,
+        people,
+        sessions,
+        passkeys,
+        mail,
+        policy,
+        incidents,
+        roles,
+    } = config;
 
     let state_directory = found.path(&state_directory);
     let server = places::server(server, found);
     let store = places::store(store, &state_directory, found);
     let aws = places::aws(aws, found);
-    if limits.mints_per_minute == 0 {
-        found.refuse("limits.mints_per_minute", "is 0, so nobody could have credentials: expected at least 1");
-    }
-    let (issuers, people) = access::access(issuers, people, found);
+    let limits = identity::limits(&limits, found);
+    let vouching = issuers::issuers(issuers, found);
+    let browsers = vouching.issuers.iter().any(|issuer| issuer.sign_in.is_some());
+    let rp_id = server.as_ref().and_then(|server| identity::relying_party(&server.public_url, browsers, found));
+    let society = people::society(people, &vouching, &incidents.keys().cloned().collect(), found);
+    let sessions = identity::sessions(&sessions, found);
+    let passkeys_wait = identity::wait(&passkeys, found);
+    let mail = identity::mail(mail, &society.people, rp_id.as_deref(), found);
     let incidents = incidents::providers(incidents, found);
-    let roles = roles::roles(roles, &people, &log::groups(&log), found);
+    let roles = roles::roles(roles, &society, found);
+    let offices: BTreeSet<GroupId> = log::groups(&log).union(&policy.administrators).cloned().collect();
+    somebody_is_in("policy.administrators", &policy.administrators, &society.of_people(), found);
+    let policies = policy::Texts::read(&policy, found).and_then(|texts| {
+        roles::unused_groups(&society, &roles, |group| offices.contains(group) || texts.name(group), found);
+        texts.load(&society, &roles, &offices, found)
+    });
     let surroundings = log::Surroundings {
         deployment: &deployment,
         state_directory: &state_directory,
         shared_store: store.as_ref().is_some_and(Store::is_shared),
-        people: &people,
+        society: &society,
         roles: &roles,
     };
     let log = log::log(log, &surroundings, found);
 
-    match (server, store, log) {
-        (Some(server), Some(store), Some(log)) if findings.refused.is_empty() => Ok(Loaded {
-            sha256,
-            state_directory,
-            server,
-            store,
-            log,
-            aws,
-            limits: Limits { mints_per_minute: limits.mints_per_minute },
-            issuers,
-            people,
-            incidents,
-            catalogue: Catalogue { deployment, roles },
-            warnings: findings.warnings,
-        }),
+    match (server, store, log, policies) {
+        (Some(server), Some(store), Some(log), Some(policies)) if findings.refused.is_empty() => {
+            let overriders = log.overriding.as_ref().map(|rules| rules.granters.clone()).unwrap_or_default();
+            let office = Office { readers: log.readers.clone(), overriders, administrators: policy.administrators };
+            let Society { people, machines, .. } = society;
+            Ok(Loaded {
+                sha256,
+                state_directory,
+                server,
+                store,
+                log,
+                aws,
+                limits,
+                issuers: vouching.issuers,
+                rules: Rules { issuers: vouching.rules, people, machines, policies, office },
+                sessions,
+                passkeys: Passkeys { rp_id, wait: passkeys_wait },
+                mail,
+                incidents,
+                catalogue: Catalogue { deployment, roles },
+                warnings: findings.warnings,
+            })
+        }
         _ => Err(findings.refused),
     }
 }
@@ -175,15 +216,19 @@ fn external_id(field: String, text: &str, found: &mut Findings<'_>) {
     }
 }
 
-/// Whether somebody is in each of these groups.
-fn somebody_is_in(field: &str, named: &BTreeSet<GroupId>, people: &roles::People, found: &mut Findings<'_>) -> bool {
-    let groups: BTreeSet<&GroupId> = people.values().flat_map(|person| &person.groups).collect();
-    let mut known = true;
-    for group in named.iter().filter(|group| !groups.contains(group)) {
-        known = false;
-        found.refuse(field, format!("nobody is in `{group}`: expected a group of `people`: {}", quoted(&groups)));
+/// Whether somebody is in each of these groups; `known` are those that somebody is in.
+fn somebody_is_in(
+    field: &str,
+    named: &BTreeSet<GroupId>,
+    known: &BTreeSet<&GroupId>,
+    found: &mut Findings<'_>,
+) -> bool {
+    let strange = named.iter().filter(|group| !known.contains(group));
+    for group in strange.clone() {
+        let expected = format!("expected a group that somebody is in: {}", quoted(known));
+        found.refuse(field, format!("nobody is in `{group}`: {expected}"));
     }
-    known
+    strange.count() == 0
 }
 
 /// `us-east-1`, `us-gov-west-1`, `eu-isoe-west-1`: the shape of a Region's name.

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use halligan_core::catalogue::{Access, Role, RoleArn, Scope};
 use halligan_core::iam::check_scope;
-use halligan_core::id::{GroupId, PersonId, RoleId, ScopeId};
+use halligan_core::id::{GroupId, RoleId, ScopeId};
 use jiff::SignedDuration;
 
+use super::people::Society;
 use super::{Findings, external_id, quoted, region, somebody_is_in};
-use crate::config::Person;
 use crate::config::model;
 use crate::config::values::Period;
 
@@ -19,13 +19,9 @@ const LONGEST: SignedDuration = SignedDuration::from_hours(12);
 /// Emergency starts end within minutes unless somebody says yes.
 const EMERGENCY_MAX: SignedDuration = SignedDuration::from_hours(1);
 
-pub(super) type People = BTreeMap<PersonId, Person>;
-
-/// `others` are the groups that are named elsewhere than in a role.
 pub(super) fn roles(
     roles: BTreeMap<RoleId, model::Role>,
-    people: &People,
-    others: &BTreeSet<GroupId>,
+    society: &Society,
     found: &mut Findings<'_>,
 ) -> BTreeMap<RoleId, Role> {
     if roles.is_empty() {
@@ -40,7 +36,7 @@ pub(super) fn roles(
                 format!("is the ARN of `{other}` too: expected each IAM role in one entry, with several scopes");
             found.refuse(format!("{at}.arn"), problem);
         }
-        checked.insert(id.clone(), role_of(&at, id, role, people, found));
+        checked.insert(id.clone(), role_of(&at, id, role, society, found));
     }
     for (id, role) in &checked {
         if let Some(other) = arns.get(&role.revoker) {
@@ -50,11 +46,10 @@ pub(super) fn roles(
             found.refuse(format!("roles.{id}.revoker"), problem);
         }
     }
-    unused_groups(people, &checked, others, found);
     checked
 }
 
-fn role_of(at: &str, id: RoleId, role: model::Role, people: &People, found: &mut Findings<'_>) -> Role {
+fn role_of(at: &str, id: RoleId, role: model::Role, society: &Society, found: &mut Findings<'_>) -> Role {
     identity(at, &role, found);
     durations(at, &role, found);
     let scopes: BTreeMap<ScopeId, Scope> = role
@@ -84,7 +79,7 @@ fn role_of(at: &str, id: RoleId, role: model::Role, people: &People, found: &mut
         revokers: role.revokers,
         emergency_starters: role.emergency_starters,
     };
-    eligibility(at, &access, role.emergency_acknowledge_within.is_some(), people, found);
+    eligibility(at, &access, role.emergency_acknowledge_within.is_some(), society, found);
     Role {
         id,
         description: role.description,
@@ -162,26 +157,25 @@ fn durations(at: &str, role: &model::Role, found: &mut Findings<'_>) {
 }
 
 /// Whether there is anybody to do what the role is for.
-fn eligibility(at: &str, access: &Access, emergencies: bool, people: &People, found: &mut Findings<'_>) {
+fn eligibility(at: &str, access: &Access, emergencies: bool, society: &Society, found: &mut Findings<'_>) {
     let Access { requesters, acknowledgers, revokers, emergency_starters } = access;
-    let groups: BTreeSet<&GroupId> = people.values().flat_map(|person| &person.groups).collect();
+    // Machines ask, and do nothing else.
+    let (people, anybody) = (society.of_people(), society.of_anybody());
     let lists = [
-        ("requesters", requesters),
-        ("acknowledgers", acknowledgers),
-        ("revokers", revokers),
-        ("emergency_starters", emergency_starters),
+        ("requesters", requesters, &anybody),
+        ("acknowledgers", acknowledgers, &people),
+        ("revokers", revokers, &people),
+        ("emergency_starters", emergency_starters, &people),
     ];
     let mut known = true;
-    for (list, named) in lists {
-        known &= somebody_is_in(&format!("{at}.{list}"), named, people, found);
+    for (list, named, groups) in lists {
+        known &= somebody_is_in(&format!("{at}.{list}"), named, groups, found);
     }
-    for (list, named) in [("requesters", requesters), ("acknowledgers", acknowledgers)] {
+    for (list, named, groups) in [("requesters", requesters, &anybody), ("acknowledgers", acknowledgers, &people)] {
         if named.is_empty() {
             known = false;
-            found.refuse(
-                format!("{at}.{list}"),
-                format!("is empty, so nobody could: expected a group of `people`: {}", quoted(&groups)),
-            );
+            let expected = format!("expected a group that somebody is in: {}", quoted(groups));
+            found.refuse(format!("{at}.{list}"), format!("is empty, so nobody could: {expected}"));
         }
     }
     match (emergencies, emergency_starters.is_empty()) {
@@ -196,54 +190,51 @@ fn eligibility(at: &str, access: &Access, emergencies: bool, people: &People, fo
         (true, false) | (false, true) => {}
     }
     if known {
-        second_persons(at, &members(requesters, people), &members(acknowledgers, people), found);
+        second_persons(at, access, society, found);
     }
 }
 
-fn members<'a>(groups: &BTreeSet<GroupId>, people: &'a People) -> BTreeSet<&'a PersonId> {
-    people.iter().filter(|(_, person)| !person.groups.is_disjoint(groups)).map(|(id, _)| id).collect()
-}
-
-/// The acknowledger is never the requester.
-fn second_persons(
-    at: &str,
-    requesters: &BTreeSet<&PersonId>,
-    acknowledgers: &BTreeSet<&PersonId>,
-    found: &mut Findings<'_>,
-) {
+/// The acknowledger is never the requester, and a machine's request needs two people.
+fn second_persons(at: &str, access: &Access, society: &Society, found: &mut Findings<'_>) {
+    let field = format!("{at}.acknowledgers");
+    // Where tokens say who is in a group, nobody knows yet.
+    let Some(acknowledgers) = society.members(&access.acknowledgers) else { return };
     let mut only = acknowledgers.iter();
     let (Some(one), None) = (only.next(), only.next()) else { return };
-    if !requesters.contains(one) {
-        return;
+    if access.requesters.iter().any(|group| society.of_machines().contains(group)) {
+        let problem = format!("`{one}` alone may acknowledge, and what a machine asks for needs two people");
+        found.warn(&field, problem);
     }
-    let field = format!("{at}.acknowledgers");
+    let Some(requesters) = society.members(&access.requesters).filter(|members| members.contains(one)) else { return };
     if requesters.len() == 1 {
-        found.refuse(
-            field,
-            format!("`{one}` alone may ask, and alone may acknowledge: expected somebody else who may acknowledge"),
-        );
+        let problem =
+            format!("`{one}` alone may ask, and alone may acknowledge: expected somebody else who may acknowledge");
+        found.refuse(field, problem);
     } else {
         found.warn(field, format!("`{one}` alone may acknowledge, so nobody can acknowledge what `{one}` asks for"));
     }
 }
 
-fn unused_groups(
-    people: &People,
+/// The groups that nothing asks for. `named` says of a group whether something else than a role does.
+pub(super) fn unused_groups(
+    society: &Society,
     roles: &BTreeMap<RoleId, Role>,
-    others: &BTreeSet<GroupId>,
+    named: impl Fn(&GroupId) -> bool,
     found: &mut Findings<'_>,
 ) {
     let of = |access: &Access| {
         [&access.requesters, &access.acknowledgers, &access.revokers, &access.emergency_starters].map(Clone::clone)
     };
-    let of_roles = roles.values().flat_map(|role| of(&role.access)).flatten();
-    let used: BTreeSet<GroupId> = of_roles.chain(others.iter().cloned()).collect();
-    for (id, person) in people {
-        for group in person.groups.difference(&used) {
-            found.warn(
-                format!("people.{id}.groups"),
-                format!("no role names `{group}`, so being in it permits nothing"),
-            );
-        }
+    let used: BTreeSet<GroupId> = roles.values().flat_map(|role| of(&role.access)).flatten().collect();
+    let unused = |group: &&GroupId| !used.contains(*group) && !named(group);
+    let mut warn = |field: String, group: &GroupId| {
+        found.warn(field, format!("no role names `{group}`, so being in it permits nothing"));
+    };
+    for (id, person) in &society.people {
+        person.groups.iter().filter(unused).for_each(|group| warn(format!("people.{id}.groups"), group));
     }
+    for (id, groups) in &society.machines {
+        groups.iter().filter(unused).for_each(|group| warn(format!("issuers.machines.{id}.groups"), group));
+    }
+    society.of_tokens().into_iter().filter(unused).for_each(|group| warn("issuers.groups.map".to_owned(), group));
 }

@@ -6,10 +6,34 @@ use serde_json::Value;
 
 const EXAMPLE: &str = include_str!("../example.toml");
 const INCIDENTS: &str = include_str!("../incidents.example.toml");
+const KEYS: &str = r#"[[issuers]]
+issuer = "keys/alice"
+audience = "halligan"
+people = true
+keys = [{ file = "people/alice.pem" }]
+
+[people.alice]
+groups = ["oncall"]
+principals = [{ issuer = "keys/alice", subject = "alice" }]
+"#;
 
 /// The sections, in the order in which a file is best read.
-const ORDER: [&str; 10] =
-    ["server", "store", "log", "aws", "issuers", "people", "incidents", "roles", "limits", "state_directory"];
+const ORDER: [&str; 14] = [
+    "server",
+    "store",
+    "log",
+    "aws",
+    "issuers",
+    "people",
+    "sessions",
+    "passkeys",
+    "mail",
+    "policy",
+    "incidents",
+    "roles",
+    "limits",
+    "state_directory",
+];
 
 pub fn markdown(schema: &Value) -> String {
     let mut page = Page { schema, text: String::new() };
@@ -47,11 +71,21 @@ pub fn markdown(schema: &Value) -> String {
          ```toml\n{INCIDENTS}```\n"
     ));
     page.line(
+        "## What is read again while it serves\n\n\
+         On SIGHUP, and within seconds of a change to the file or to a policy: `people`, what the tokens of `issuers` mean \
+         (`subject_claims`, `unlinked`, `groups`, `mfa`, `machines`), `policy`, `log.readers` and `log.override.granters`. \
+         It is read whole: if anything in the file can't be used, everything stays as it was, which is an alarm and an \
+         entry of the log (`policy.rejected`). A change is an entry (`policy.changed`) before it decides anything. A person \
+         or a login that is removed counts for nobody from the next check on. All other settings need a restart, and a \
+         warning says which have changed.\n",
+    );
+    page.line(&format!(
         "## Keys that people hold\n\n\
          Whoever holds a key of an issuer can vouch for each of its subjects. An identity provider is one issuer for \
-         everybody. A key that one person holds belongs to an issuer of its own, as in the example: with a shared issuer, \
-         the holder of any of its keys could acknowledge what they themselves asked for.\n",
-    );
+         everybody. A key that one person holds belongs to an issuer of its own, since with a shared issuer, the holder of \
+         any of its keys could acknowledge what they themselves asked for:\n\n\
+         ```toml\n{KEYS}```\n"
+    ));
     format!("{}\n", page.text.trim_end())
 }
 

@@ -2,6 +2,7 @@
 //! reference and the JSON Schema say.
 
 mod access;
+mod identity;
 mod incidents;
 mod log;
 mod role;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::values::{Listen, Network, SecretRef};
 
-pub use access::{Issuer, Key, Person, Principal};
+pub use access::{GroupsClaim, Issuer, Key, Machine, Mfa, Named, Person, Principal, SignIn, Unlinked};
+pub use identity::{Mail, MailSecurity, Passkeys, Policy, Sessions};
 pub use incidents::Provider;
 pub use log::{Archive, Kms, Log, LogKey, Override, Sink, Witness};
 pub use role::{Role, Scope};
@@ -47,14 +49,28 @@ pub struct Config {
     /// What keeps one caller from using up what all share.
     #[serde(default)]
     pub limits: Limits,
-    /// Who vouches for callers, by signed bearer tokens (JWT). At least one of them vouches for people.
+    /// Who vouches for callers, by signed tokens (JWT): bearer tokens of the API, and the ID tokens of people who sign
+    /// in. At least one of them vouches for people.
     #[serde(default)]
     #[schemars(extend("minItems" = 1))]
     pub issuers: Vec<Issuer>,
     /// The people: one human each, by an id that never changes and is never given to another. It is what the log names.
+    /// They are needed, unless the one issuer of people has `unlinked = "admit"`.
     #[serde(default)]
-    #[schemars(extend("minProperties" = 1))]
     pub people: BTreeMap<PersonId, Person>,
+    /// Sessions of people in a browser.
+    #[serde(default)]
+    pub sessions: Sessions,
+    /// Passkeys, which belong to the host name of `server.public_url`: with an address there, there are none.
+    #[serde(default)]
+    pub passkeys: Passkeys,
+    /// The server that notices to people are handed to. Without it nobody is told of new passkeys, and each counts
+    /// only when another person has confirmed it.
+    #[serde(default)]
+    pub mail: Option<Mail>,
+    /// Who may do what, beyond the lists of each role.
+    #[serde(default)]
+    pub policy: Policy,
     /// The incident tools, by the name that requests call them by. Every request names an open incident.
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
@@ -137,10 +153,32 @@ pub struct Limits {
     /// How often credentials of one grant can be asked for in a minute; each time is a new mint.
     #[schemars(range(min = 1))]
     pub mints_per_minute: u32,
+    /// How often one person or machine can ask for a grant in an hour.
+    #[schemars(range(min = 1))]
+    pub requests_per_person: u32,
+    /// How often all can ask on occasion of one incident in an hour.
+    #[schemars(range(min = 1))]
+    pub requests_per_incident: u32,
+    /// How often can be asked from one address in an hour.
+    #[schemars(range(min = 1))]
+    pub requests_per_address: u32,
+    /// After how many refused acknowledgements in an hour a person's next are not looked at.
+    #[schemars(range(min = 1))]
+    pub refused_acknowledgements: u32,
+    /// How often one address can begin to sign in in a minute.
+    #[schemars(range(min = 1))]
+    pub sign_ins_per_minute: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { mints_per_minute: 20 }
+        Self {
+            mints_per_minute: 20,
+            requests_per_person: 60,
+            requests_per_incident: 120,
+            requests_per_address: 240,
+            refused_acknowledgements: 20,
+            sign_ins_per_minute: 30,
+        }
     }
 }

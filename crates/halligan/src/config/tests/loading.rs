@@ -8,6 +8,7 @@ use halligan_core::actor::Principal;
 use halligan_core::id::PersonId;
 use halligan_core::incident::IncidentStatus;
 use halligan_engine::ports::Incidents;
+use halligan_server::auth::IssuerKeys;
 use jiff::SignedDuration;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -38,14 +39,22 @@ fn defaults_are_those_of_one_machine() {
 fn the_example_of_the_reference_is_sound() {
     let variable = |name: &str| match name {
         "HALLIGAN_STORE_URL" => super::variable("STORE_URL"),
-        "PAGERDUTY_AUTHORIZATION" => super::variable("TOOL_TOKEN"),
+        "PAGERDUTY_AUTHORIZATION" | "HALLIGAN_OKTA_SECRET" => super::variable("TOOL_TOKEN"),
         _ => None,
     };
-    let text = include_str!("../example.toml");
-    let loaded = Config::read(text, Path::new("/etc/halligan.toml"), &variable).unwrap();
+    let directory = TempDir::new().unwrap();
+    let password = directory.path().join("smtp_password");
+    fs::write(&password, "halligan-test-secret\n").unwrap();
+    let text = include_str!("../example.toml").replace("/run/secrets/smtp_password", password.to_str().unwrap());
+    let loaded = Config::read(&text, Path::new("/etc/halligan.toml"), &variable).unwrap();
     assert_eq!(loaded.warnings, []);
     assert!(loaded.store.url.expose_secret().starts_with("postgres://"));
     assert_eq!(loaded.server.public_url, "https://halligan.example.com");
+    assert_eq!(loaded.passkeys.rp_id.as_deref(), Some("halligan.example.com"));
+    let [okta, github] = &loaded.issuers[..] else { panic!("two issuers") };
+    assert_eq!(okta.tokens.audiences, ["halligan", "0oa5e6f7g8"]);
+    assert_eq!(okta.sign_in.as_ref().unwrap().name.as_str(), "okta");
+    assert!(github.sign_in.is_none() && github.published.as_ref().unwrap().jwks_uri.is_some());
     assert!(!format!("{loaded:?}").contains("halligan-test-secret"));
 }
 
@@ -54,11 +63,11 @@ fn people_logins_and_groups_belong_together() {
     let loaded = read(SOUND).unwrap();
     let alice: PersonId = "alice".parse().unwrap();
     let login = Principal { issuer: "halligan:alice".to_owned(), subject: "alice".to_owned() };
-    assert_eq!(loaded.links().get(&login), Some(&alice));
-    assert_eq!(loaded.links().len(), 2);
-    let directory = loaded.access().directory;
+    let directory = loaded.rules.access().directory;
     assert_eq!(directory.person(&login), Ok(alice.clone()));
     assert_eq!(directory.people()[&alice].groups, ["oncall".parse().unwrap()].into());
+    let strange = Principal { subject: "Alice".to_owned(), ..login };
+    assert!(directory.person(&strange).is_err());
 }
 
 #[test]
@@ -125,10 +134,8 @@ fn files_and_secrets_are_found_beside_the_configuration() {
     fs::write(at("halligan.toml"), &text).unwrap();
 
     let loaded = Config::load(&at("halligan.toml")).unwrap();
-    assert_eq!(
-        (loaded.issuers[0].keys[0].pem.as_str(), loaded.issuers[0].keys[0].kid.as_deref()),
-        (PEM, Some("laptop"))
-    );
+    let IssuerKeys::Fixed(keys) = &loaded.issuers[0].tokens.keys else { panic!("keys of the file") };
+    assert_eq!((keys[0].pem.as_str(), keys[0].kid.as_deref()), (PEM, Some("laptop")));
     assert_eq!(loaded.store.url.expose_secret(), format!("sqlite:{}", at("data/store.db").display()));
 
     let missing = Config::load(&at("none.toml")).unwrap_err();

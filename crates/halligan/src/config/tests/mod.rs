@@ -1,8 +1,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod identity;
 mod loading;
 mod log;
+mod machines;
 mod malformed;
+mod policy;
 mod unusable;
 
 use std::error::Error;
@@ -11,7 +14,7 @@ use std::path::Path;
 use super::{Config, ConfigError, Loaded};
 
 /// A small configuration in which nothing is wrong.
-const SOUND: &str = r#"
+pub(crate) const SOUND: &str = r#"
 deployment = "test"
 
 [aws]

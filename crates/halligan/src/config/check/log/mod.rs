@@ -10,7 +10,7 @@ use halligan_core::catalogue::Role;
 use halligan_core::id::{DeploymentId, GroupId, PlaceId, RoleId};
 use jiff::SignedDuration;
 
-use super::roles::People;
+use super::people::Society;
 use super::{Findings, quoted, somebody_is_in};
 use crate::config::log::{Archive, Log, Override, Sink};
 use crate::config::model;
@@ -25,7 +25,7 @@ pub(super) struct Surroundings<'a> {
     pub deployment: &'a DeploymentId,
     pub state_directory: &'a Path,
     pub shared_store: bool,
-    pub people: &'a People,
+    pub society: &'a Society,
     pub roles: &'a BTreeMap<RoleId, Role>,
 }
 
@@ -55,7 +55,7 @@ pub(super) fn log(log: model::Log, around: &Surroundings<'_>, found: &mut Findin
     if !(HEARTBEAT_MIN..=HEARTBEAT_MAX).contains(&heartbeat.get()) {
         found.refuse("log.heartbeat", format!("`{heartbeat}` is out of bounds: expected 1m to 24h"));
     }
-    somebody_is_in("log.readers", &readers, around.people, found);
+    somebody_is_in("log.readers", &readers, &around.society.of_anybody(), found);
     one_name_each(&archives, &sinks, &witnesses, found);
     // What is said of how many there are counts those that the file names, sound or not.
     let witness_names: BTreeSet<PlaceId> = witnesses.keys().cloned().collect();
@@ -68,7 +68,8 @@ pub(super) fn log(log: model::Log, around: &Surroundings<'_>, found: &mut Findin
     let sinks = places::sinks(sinks, found);
     let witnesses = places::witnesses(witnesses, key.as_ref().map(|key| key.origin.as_str()), found);
     places::apart(&archives, &sinks, found);
-    let overriding = overriding.map(|overriding| override_of(overriding, &sinks, &witness_names, around.people, found));
+    let overriding =
+        overriding.map(|overriding| override_of(overriding, &sinks, &witness_names, around.society, found));
     weak(&archives, witnesses_named, found);
     Some(Log {
         wait: wait.get(),
@@ -125,14 +126,14 @@ fn override_of(
     overriding: model::Override,
     sinks: &BTreeMap<PlaceId, Sink>,
     witnesses: &BTreeSet<PlaceId>,
-    people: &People,
+    society: &Society,
     found: &mut Findings<'_>,
 ) -> Override {
     let model::Override { granters, confirmed_by, longest } = overriding;
     if granters.is_empty() {
         found.refuse("log.override.granters", "is empty, so nobody could: expected a group, or no `[log.override]`");
     }
-    somebody_is_in("log.override.granters", &granters, people, found);
+    somebody_is_in("log.override.granters", &granters, &society.of_people(), found);
     if longest.get() > OVERRIDE_MAX {
         found.refuse("log.override.longest", format!("`{longest}` is too long: expected at most 24h"));
     }

@@ -1,0 +1,290 @@
+//! Who people are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use halligan_connect::mail::MailAddress;
+use halligan_core::actor::Principal;
+use halligan_core::id::{GroupId, MachineId, PartyName, PersonId, ProviderId};
+use halligan_engine::access::{CREATOR, IssuerKind, IssuerRules, Unlinked};
+use halligan_server::auth::IssuerKeys;
+
+use super::issuers::Vouching;
+use super::{Findings, quoted, shown};
+use crate::config::access::{Issuer, Person};
+use crate::config::model;
+
+pub(super) type People = BTreeMap<PersonId, Person>;
+
+/// Names that begin so are those of people whom nobody named.
+const NAMED_BY_HASH: &str = "p-";
+
+/// Who can be in groups: those of the configuration, and those of tokens.
+pub(super) struct Society {
+    pub people: People,
+    pub machines: BTreeMap<MachineId, BTreeSet<GroupId>>,
+    /// Groups that the tokens of people say.
+    pub claimed: BTreeSet<GroupId>,
+    /// Groups that the tokens of machines say.
+    claimed_of_machines: BTreeSet<GroupId>,
+}
+
+impl Society {
+    /// The groups that a person can be in.
+    pub fn of_people(&self) -> BTreeSet<&GroupId> {
+        self.people.values().flat_map(|person| &person.groups).chain(&self.claimed).collect()
+    }
+
+    /// The groups that a machine can be in.
+    pub fn of_machines(&self) -> BTreeSet<&GroupId> {
+        self.machines.values().flatten().chain(&self.claimed_of_machines).collect()
+    }
+
+    /// The groups that anybody can be in.
+    pub fn of_anybody(&self) -> BTreeSet<&GroupId> {
+        self.of_people().union(&self.of_machines()).copied().collect()
+    }
+
+    /// The groups that tokens say.
+    pub fn of_tokens(&self) -> BTreeSet<&GroupId> {
+        self.claimed.union(&self.claimed_of_machines).collect()
+    }
+
+    /// The people in these groups; none: tokens say who is in one of them.
+    pub fn members(&self, groups: &BTreeSet<GroupId>) -> Option<BTreeSet<&PersonId>> {
+        if !self.claimed.is_disjoint(groups) {
+            return None;
+        }
+        Some(self.people.iter().filter(|(_, person)| !person.groups.is_disjoint(groups)).map(|(id, _)| id).collect())
+    }
+}
+
+/// What a person is checked against.
+struct Around<'a> {
+    rules: &'a [IssuerRules],
+    incidents: &'a BTreeSet<ProviderId>,
+}
+
+pub(super) fn society(
+    people: BTreeMap<PersonId, model::Person>,
+    vouching: &Vouching,
+    incidents: &BTreeSet<ProviderId>,
+    found: &mut Findings<'_>,
+) -> Society {
+    let admits = |rules: &IssuerRules| rules.kind == IssuerKind::People(Unlinked::Admit);
+    if people.is_empty() && !vouching.rules.iter().any(admits) {
+        let problem = "there are none: expected at least two, as `[people.NAME]`, since nobody acknowledges alone";
+        found.refuse("people", problem);
+    }
+    let around = Around { rules: &vouching.rules, incidents };
+    let people = checked(people, &around, found);
+    names(&people, &vouching.machines, found);
+    shared_keys(&vouching.issuers, &people, found);
+    unused_issuers(&vouching.rules, &people, found);
+    unnamed_humans(&vouching.rules, &people, found);
+    let claimed = |of_people: bool| {
+        let of = |rules: &&IssuerRules| matches!(rules.kind, IssuerKind::People(_)) == of_people;
+        let maps = vouching.rules.iter().filter(of).filter_map(|rules| rules.groups.as_ref());
+        maps.flat_map(|groups| groups.map.values().cloned()).collect()
+    };
+    let (claimed, claimed_of_machines) = (claimed(true), claimed(false));
+    Society { people, machines: vouching.machines.clone(), claimed, claimed_of_machines }
+}
+
+fn checked(people: BTreeMap<PersonId, model::Person>, around: &Around<'_>, found: &mut Findings<'_>) -> People {
+    // Subjects that differ in case alone are one human at most providers.
+    let mut logins: BTreeMap<(String, String), PersonId> = BTreeMap::new();
+    let mut names: BTreeMap<(String, String, String), PersonId> = BTreeMap::new();
+    let mut checked = People::new();
+    for (id, person) in people {
+        let at = format!("people.{id}");
+        let model::Person { groups, principals, named, mail } = person;
+        if principals.is_empty() {
+            let problem = "is empty, so nobody is this person: expected `[{ issuer = \"…\", subject = \"…\" }]`";
+            found.refuse(format!("{at}.principals"), problem);
+        }
+        if groups.is_empty() && !tokens_say_groups(&principals, around.rules) {
+            found.warn(format!("{at}.groups"), "is empty, so this person may do nothing");
+        }
+        let mut own = Person { groups, ..Person::default() };
+        for (index, principal) in principals.into_iter().enumerate() {
+            let at = format!("{at}.principals[{index}]");
+            own.principals.insert(login(&at, &id, principal, around.rules, &mut logins, found));
+        }
+        for (index, name) in named.into_iter().enumerate() {
+            let at = format!("{at}.named[{index}]");
+            own.named.insert(named_by(&at, &id, name, around, &mut names, found));
+        }
+        own.mail = mail.and_then(|mail| address(&format!("{at}.mail"), &mail, found));
+        checked.insert(id, own);
+    }
+    checked
+}
+
+fn tokens_say_groups(principals: &[model::Principal], rules: &[IssuerRules]) -> bool {
+    let says = |issuer: &str| rules.iter().any(|rules| rules.issuer == issuer && rules.groups.is_some());
+    principals.iter().any(|principal| says(&principal.issuer))
+}
+
+fn login(
+    at: &str,
+    person: &PersonId,
+    login: model::Principal,
+    rules: &[IssuerRules],
+    owners: &mut BTreeMap<(String, String), PersonId>,
+    found: &mut Findings<'_>,
+) -> Principal {
+    let model::Principal { issuer, subject } = login;
+    let of_people = rules.iter().filter(|rules| matches!(rules.kind, IssuerKind::People(_)));
+    let of_people: BTreeMap<&str, &IssuerRules> = of_people.map(|rules| (rules.issuer.as_str(), rules)).collect();
+    // Without any, that has been said already.
+    if !of_people.is_empty() && !of_people.contains_key(issuer.as_str()) {
+        let problem =
+            format!("`{}` is not an issuer of people: expected one of {}", shown(&issuer), quoted(of_people.keys()));
+        found.refuse(format!("{at}.issuer"), problem);
+    }
+    let claims = of_people.get(issuer.as_str()).map_or(&[][..], |rules| &rules.subject_claims);
+    let parts: Vec<&str> = subject.split('/').collect();
+    if subject.trim().is_empty() {
+        found.refuse(format!("{at}.subject"), "is empty: expected the `sub` of this person's tokens");
+    } else if claims.len() > 1 && (parts.len() != claims.len() || parts.iter().any(|part| part.is_empty())) {
+        let problem = format!(
+            "`{}` is no subject of this issuer: expected the values of {}, joined by `/`",
+            shown(&subject),
+            quoted(claims)
+        );
+        found.refuse(format!("{at}.subject"), problem);
+    }
+    let owner = owners.entry((issuer.clone(), subject.to_lowercase())).or_insert_with(|| person.clone());
+    if owner != person {
+        let problem = format!(
+            "`{}` is a login of `{owner}` (case aside): expected each login to belong to one person, or two people could be one human",
+            shown(&subject)
+        );
+        found.refuse(at, problem);
+    }
+    Principal { issuer, subject }
+}
+
+fn named_by(
+    at: &str,
+    person: &PersonId,
+    name: model::Named,
+    around: &Around<'_>,
+    owners: &mut BTreeMap<(String, String, String), PersonId>,
+    found: &mut Findings<'_>,
+) -> (String, String, String) {
+    let model::Named { by, claim, value } = name;
+    let tool = around.incidents.iter().any(|tool| tool.as_str() == by);
+    let claims = human_claims(around.rules, &by);
+    if !tool && claims.is_none() {
+        let known = around.incidents.iter().map(ProviderId::as_str).chain(machines_issuers(around.rules));
+        let problem = format!(
+            "`{}` is no incident tool and no issuer of machines: expected one of {}",
+            shown(&by),
+            quoted(known.collect::<BTreeSet<_>>())
+        );
+        found.refuse(format!("{at}.by"), problem);
+    } else {
+        let known: BTreeSet<&str> = claims.unwrap_or_default().into_iter().chain(tool.then_some(CREATOR)).collect();
+        if !known.contains(claim.as_str()) {
+            let expected = if known.is_empty() {
+                "expected a machine of it with `human_claim`".to_owned()
+            } else {
+                format!("expected {}", quoted(known))
+            };
+            let problem = format!("`{}` is nothing that `{by}` names people by: {expected}", shown(&claim));
+            found.refuse(format!("{at}.claim"), problem);
+        }
+    }
+    if value.trim().is_empty() {
+        found.refuse(format!("{at}.value"), "is empty: expected what this person is called there");
+    }
+    let key = (by.clone(), claim.clone(), value.to_lowercase());
+    let owner = owners.entry(key).or_insert_with(|| person.clone());
+    if owner != person {
+        let problem = format!(
+            "`{}` means `{owner}` (case aside): expected each name to mean one person, or whoever asked could acknowledge",
+            shown(&value)
+        );
+        found.refuse(at, problem);
+    }
+    (by, claim, value)
+}
+
+/// The claims by which an issuer's machines name humans; none: it is no issuer of machines.
+fn human_claims<'a>(rules: &'a [IssuerRules], issuer: &str) -> Option<BTreeSet<&'a str>> {
+    let rules = rules.iter().find(|rules| rules.issuer == issuer)?;
+    match &rules.kind {
+        IssuerKind::People(_) => None,
+        IssuerKind::Machines(machines) => {
+            Some(machines.iter().filter_map(|machine| machine.human_claim.as_deref()).collect())
+        }
+    }
+}
+
+fn machines_issuers(rules: &[IssuerRules]) -> impl Iterator<Item = &str> {
+    rules.iter().filter(|rules| matches!(rules.kind, IssuerKind::Machines(_))).map(|rules| rules.issuer.as_str())
+}
+
+/// It is personal: what can't be used isn't shown either.
+fn address(field: &str, text: &str, found: &mut Findings<'_>) -> Option<MailAddress> {
+    text.parse().map_err(|problem: String| found.refuse(field, problem)).ok()
+}
+
+/// People and machines share one set of names.
+fn names(people: &People, machines: &BTreeMap<MachineId, BTreeSet<GroupId>>, found: &mut Findings<'_>) {
+    let machines: BTreeMap<PartyName, &MachineId> = machines.keys().map(|id| (PartyName::from(id), id)).collect();
+    for id in people.keys() {
+        if machines.contains_key(&PartyName::from(id)) {
+            found.refuse(format!("people.{id}"), "is a machine's name too: expected a name of its own for each");
+        }
+        if id.as_str().starts_with(NAMED_BY_HASH) {
+            let problem = "begins as the names of people whom nobody named (`p-`): expected another name";
+            found.refuse(format!("people.{id}"), problem);
+        }
+    }
+}
+
+/// Any key of an issuer vouches for all of its subjects, so who holds one of
+/// them could be two people.
+fn shared_keys(issuers: &[Issuer], people: &People, found: &mut Findings<'_>) {
+    for (index, Issuer { tokens, .. }) in issuers.iter().enumerate() {
+        let IssuerKeys::Fixed(keys) = &tokens.keys else { continue };
+        let of_issuer = |person: &&Person| person.principals.iter().any(|principal| principal.issuer == tokens.issuer);
+        let several = people.values().filter(of_issuer).nth(1).is_some();
+        if several && keys.len() > 1 {
+            let problem = "each of them vouches for all people of this issuer: a key that one person holds belongs to an \
+                           issuer of its own, or they could acknowledge what they asked for";
+            found.warn(format!("issuers[{index}].keys"), problem);
+        }
+    }
+}
+
+/// Of several issuers of people, each needs to be linked.
+fn unused_issuers(rules: &[IssuerRules], people: &People, found: &mut Findings<'_>) {
+    for (index, rules) in rules.iter().enumerate() {
+        let linked = people.values().flat_map(|person| &person.principals).any(|login| login.issuer == rules.issuer);
+        if rules.kind == IssuerKind::People(Unlinked::Refuse) && !linked && !people.is_empty() {
+            let problem = "no person has a login of this issuer, so nobody comes in by it: expected such a login in `people.NAME.principals`";
+            found.warn(format!("issuers[{index}]"), problem);
+        }
+    }
+}
+
+/// A machine that must name a human is refused where the human isn't known.
+fn unnamed_humans(rules: &[IssuerRules], people: &People, found: &mut Findings<'_>) {
+    for (index, rules) in rules.iter().enumerate() {
+        let IssuerKind::Machines(machines) = &rules.kind else { continue };
+        for (number, machine) in machines.iter().enumerate() {
+            let Some(claim) = &machine.human_claim else { continue };
+            let names = |(by, by_claim, _): &(String, String, String)| *by == rules.issuer && by_claim == claim;
+            if !people.values().any(|person| person.named.iter().any(names)) {
+                let problem = format!(
+                    "no person is named by `{claim}`, so each token of this machine is refused: expected `people.NAME.named` with `by = \"{}\"`",
+                    shown(&rules.issuer)
+                );
+                found.warn(format!("issuers[{index}].machines[{number}].human_claim"), problem);
+            }
+        }
+    }
+}
