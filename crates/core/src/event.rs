@@ -507,8 +507,9 @@ pub enum Event {
         session: Uuid,
         /// By what: `provider`, or `passkey` while the provider is down.
         method: String,
-        /// When they last proved who they are.
-        proved_at: Timestamp,
+        /// When they last proved who they are; none: the provider didn't say.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proved_at: Option<Timestamp>,
         /// Whether with a second factor or a passkey.
         mfa: bool,
         /// The rules that permitted it.
@@ -523,7 +524,7 @@ pub enum Event {
         /// By what: `provider` or `passkey`.
         method: String,
         /// When they did.
-        proved_at: Timestamp,
+        proved_at: Option<Timestamp>,
         /// Whether with a second factor or a passkey.
         mfa: bool,
     },

@@ -37,8 +37,8 @@ impl Caller {
 
     /// As policies see it.
     #[must_use]
-    pub const fn asker(&self) -> Asker<'_> {
-        Asker { party: &self.party, shown: self.shown, method: self.method }
+    pub fn asker(&self) -> Asker<'_> {
+        Asker::new(&self.party, self.shown)
     }
 
     /// The person, for what no machine may do.

@@ -100,8 +100,8 @@ impl Asking {
         }
     }
 
-    /// Takes one request.
-    pub(crate) fn request(&self, caller: &Caller, incident: &IncidentRef, now: Timestamp) -> Result<(), Problem> {
+    /// Takes one request of whoever asks.
+    pub(crate) fn request(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
         let limited = |what: &str, seconds| {
             let detail = format!("there were too many requests {what} within an hour");
             Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
@@ -110,8 +110,15 @@ impl Asking {
             self.addresses.take(&address, now).map_err(|seconds| limited("from this address", seconds))?;
         }
         let name = caller.party.name();
-        self.people.take(&name, now).map_err(|seconds| limited(&format!("of `{name}`"), seconds))?;
-        self.incidents.take(incident, now).map_err(|seconds| limited(&format!("about `{incident}`"), seconds))
+        self.people.take(&name, now).map_err(|seconds| limited(&format!("of `{name}`"), seconds))
+    }
+
+    /// Takes one request that was permitted, about an incident: strangers can't use it up.
+    pub(crate) fn about(&self, incident: &IncidentRef, now: Timestamp) -> Result<(), Problem> {
+        self.incidents.take(incident, now).map_err(|seconds| {
+            let detail = format!("there were too many requests about `{incident}` within an hour");
+            Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
+        })
     }
 
     /// Takes one acknowledgement; it is given back when it was a good one.

@@ -189,6 +189,11 @@ impl Directory {
         };
         let mut principals = theirs.unwrap_or_default();
         principals.insert(party.principal().clone());
+        self.with_groups(principals)
+    }
+
+    /// Those of issuers whose tokens say groups.
+    pub(super) fn with_groups(&self, mut principals: BTreeSet<Principal>) -> BTreeSet<Principal> {
         principals.retain(|principal| self.issuers.get(&principal.issuer).is_some_and(|rules| rules.groups.is_some()));
         principals
     }

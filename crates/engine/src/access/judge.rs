@@ -7,7 +7,7 @@ use halligan_core::actor::{Actor, Party, Shown};
 use halligan_core::catalogue::Role;
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded};
-use halligan_core::id::{GroupId, ScopeId};
+use halligan_core::id::{GroupId, PersonId, ScopeId};
 use halligan_core::incident::{IncidentRef, OpenIncident};
 use halligan_policy::{
     Action, Context, Decision, IncidentIn, MachineIn, PersonIn, Question, Resource, SignInMethod, Who,
@@ -15,6 +15,7 @@ use halligan_policy::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, AccessInForce};
+use crate::identity::PASSKEY_ISSUER;
 use crate::ports::{Clock, LoginGroups};
 use crate::problem::{Problem, ProblemKind};
 use crate::recorder::Recorder;
@@ -29,15 +30,19 @@ pub struct Asker<'a> {
     pub party: &'a Party,
     /// By which way, and how fresh the proof of who they are.
     pub shown: Shown,
-    /// How they signed in, if they did.
-    pub method: Option<SignInMethod>,
+    /// How they signed in, if they are a person.
+    method: Option<SignInMethod>,
 }
 
 impl<'a> Asker<'a> {
-    /// Somebody who did something before, as they came in then.
+    /// Somebody as they come in, or as they came in when they did something. The login says how.
     #[must_use]
-    pub const fn then(party: &'a Party, shown: Shown) -> Self {
-        Self { party, shown, method: None }
+    pub fn new(party: &'a Party, shown: Shown) -> Self {
+        let method = party.human().map(|human| match human.principal.issuer.as_str() {
+            PASSKEY_ISSUER => SignInMethod::Passkey,
+            _ => SignInMethod::Provider,
+        });
+        Self { party, shown, method }
     }
 }
 
@@ -172,16 +177,28 @@ impl Judge {
             Some(requester) => self.groups_of(access, requester, now).await?,
             None => BTreeSet::new(),
         };
+        let creator = occasion.incident.and_then(|(incident, open)| {
+            directory.creator(&incident.provider, open?.creator.as_deref()?).cloned()
+        });
+        let acts_for = |party: &Party| match party {
+            Party::Human(_) => None,
+            Party::Machine(machine) => machine.on_behalf_of.clone(),
+        };
+        let others = [creator.clone(), acts_for(asker.party), occasion.requester.and_then(acts_for)];
+        let mut others_groups: BTreeMap<PersonId, BTreeSet<GroupId>> = BTreeMap::new();
+        for other in others.into_iter().flatten() {
+            let groups = self.groups_of_person(access, &other, now).await?;
+            others_groups.insert(other, groups);
+        }
         let none = BTreeSet::new();
-        let person = |id| PersonIn { id, groups: directory.people().get(id).map_or(&none, |member| &member.groups) };
+        let person = |id| PersonIn { id, groups: others_groups.get(id).unwrap_or(&none) };
         let incident = occasion.incident.map(|(incident, open)| {
             let mut known = IncidentIn::unknown(&incident.provider);
             if let Some(open) = open {
                 known.known = true;
                 known.severity = open.severity.as_deref();
                 known.creator_name = open.creator.as_deref();
-                let creator = open.creator.as_deref();
-                known.creator = creator.and_then(|name| directory.creator(&incident.provider, name)).map(person);
+                known.creator = creator.as_ref().map(person);
                 known.age = open.opened_at.map(|at| now.duration_since(at));
             }
             known
@@ -214,6 +231,22 @@ impl Judge {
     async fn groups_of(&self, access: &Access, party: &Party, now: Timestamp) -> Result<BTreeSet<GroupId>, Problem> {
         let mut groups = access.directory.configured_groups(party);
         let logins = access.directory.logins_with_groups(party);
+        if !logins.is_empty() {
+            groups.extend(self.groups.groups_of(&logins, now - self.groups_kept).await?);
+        }
+        Ok(groups)
+    }
+
+    /// As [`Judge::groups_of`], of somebody who is not the one who asks.
+    async fn groups_of_person(
+        &self,
+        access: &Access,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<BTreeSet<GroupId>, Problem> {
+        let Some(member) = access.directory.people().get(person) else { return Ok(BTreeSet::new()) };
+        let mut groups = member.groups.clone();
+        let logins = access.directory.with_groups(member.principals.clone());
         if !logins.is_empty() {
             groups.extend(self.groups.groups_of(&logins, now - self.groups_kept).await?);
         }

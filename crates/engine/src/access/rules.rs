@@ -88,6 +88,8 @@ pub struct Login {
     pub kind: LoginKind,
     /// The groups that the token says; none: it says nothing of groups.
     pub groups: Option<BTreeSet<GroupId>>,
+    /// When the token was issued (`iat`).
+    pub issued_at: Option<Timestamp>,
     /// When they proved who they are (`auth_time`).
     pub authenticated_at: Option<Timestamp>,
     /// Whether with a second factor.
@@ -148,6 +150,7 @@ impl IssuerRules {
             principal,
             kind,
             groups: self.groups.as_ref().map(|groups| groups.of(claims)).transpose()?.flatten(),
+            issued_at: claims.get("iat").and_then(instant),
             authenticated_at: authenticated_at(claims)?,
             mfa: self.mfa.in_claims(claims),
         })
@@ -187,8 +190,11 @@ fn machine(rules: &[MachineRule], claims: &Claims) -> Result<LoginKind, LoginFau
 }
 
 fn authenticated_at(claims: &Claims) -> Result<Option<Timestamp>, LoginFault> {
-    let at = |value: &Value| value.as_i64().and_then(|second| Timestamp::from_second(second).ok());
-    claims.get("auth_time").map(|value| at(value).ok_or(LoginFault::AuthTime)).transpose()
+    claims.get("auth_time").map(|value| instant(value).ok_or(LoginFault::AuthTime)).transpose()
+}
+
+fn instant(value: &Value) -> Option<Timestamp> {
+    Timestamp::from_second(value.as_i64()?).ok()
 }
 
 impl GroupsClaim {

@@ -31,7 +31,7 @@ impl Broker {
             Ok(()) => self.once(caller, self.acknowledge_found(caller, &found, hash, signature)).await,
             Err(problem) => Err(problem),
         };
-        if outcome.is_ok() {
+        if !outcome.as_ref().is_err_and(is_their_fault) {
             self.asking.good(&name);
         }
         self.told(caller, "acknowledge", &found, outcome).await
@@ -109,6 +109,20 @@ impl Broker {
             Err(problem) => Err(self.refuse_about(caller, action, grant, problem).await),
         }
     }
+}
+
+/// Whether somebody who guesses, or tries what isn't theirs, would be refused so: nobody is shut
+/// out for an outage, or for what the next try will heal.
+const fn is_their_fault(problem: &Problem) -> bool {
+    matches!(
+        problem.kind,
+        ProblemKind::Invalid
+            | ProblemKind::NotFound
+            | ProblemKind::SamePerson
+            | ProblemKind::HashMismatch
+            | ProblemKind::PasskeyRefused
+            | ProblemKind::RateLimited
+    ) || (matches!(problem.kind, ProblemKind::NotPermitted) && problem.obligations.is_empty())
 }
 
 fn pending_extension(grant: &Grant) -> Option<ExtensionHash> {

@@ -107,7 +107,7 @@ impl Broker {
         role: &Role,
         incident: Option<&OpenIncident>,
     ) -> Result<(), Problem> {
-        let requester = Asker::then(&grant.request.requester, grant.shown);
+        let requester = Asker::new(&grant.request.requester, grant.shown);
         self.permitted(requester, Action::Request, role, about(grant, incident)).await.map(drop)
     }
 
@@ -121,11 +121,11 @@ impl Broker {
         for acknowledged in grant.acknowledged() {
             let party = acknowledged.by.clone().into();
             let about = Occasion { signed: acknowledged.signed, ..about(grant, incident) };
-            self.permitted(Asker::then(&party, acknowledged.shown), Action::Acknowledge, role, about).await?;
+            self.permitted(Asker::new(&party, acknowledged.shown), Action::Acknowledge, role, about).await?;
         }
         match grant.activation().map(|activation| &activation.standing) {
             Some(Standing::Unacknowledged { .. }) => {
-                let requester = Asker::then(&grant.request.requester, grant.shown);
+                let requester = Asker::new(&grant.request.requester, grant.shown);
                 self.permitted(requester, Action::StartEmergency, role, about(grant, incident)).await.map(drop)
             }
             Some(Standing::Acknowledged(_)) | None => Ok(()),

@@ -37,7 +37,7 @@ impl Broker {
         let reason = Reason::try_from(ask.reason)?;
         let duration = duration_within(ask.duration_seconds, role)?;
         let incident = incident_named(&ask.incident)?;
-        self.asking.request(caller, &incident, self.ports.clock.now())?;
+        self.asking.request(caller, self.ports.clock.now())?;
         let asked = self.incident_is_open(&incident).await?;
         let about = Occasion {
             incident: Some((&incident, asked.open.as_ref())),
@@ -57,6 +57,7 @@ impl Broker {
         } else {
             limits(role, SignedDuration::ZERO)
         };
+        self.asking.about(&incident, self.ports.clock.now())?;
         self.has_few_open(&caller.party).await?;
         if ask.emergency {
             // The clock that starts here decides when the access ends.

@@ -64,7 +64,7 @@ impl Identity {
     /// The caller is a machine, or the store doesn't answer.
     pub async fn passkeys_to_confirm(&self, caller: &Caller) -> Result<Vec<PasskeyStanding>, Problem> {
         let human = caller.human("confirm passkeys")?;
-        let waiting = self.ports.passkeys.unconfirmed(100).await?.into_iter();
+        let waiting = self.ports.passkeys.unconfirmed(1_000).await?.into_iter();
         Ok(waiting.filter(|passkey| passkey.person != human.person).map(|passkey| self.standing(passkey)).collect())
     }
 

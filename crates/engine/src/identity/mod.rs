@@ -111,6 +111,8 @@ pub enum Stranger {
 
 /// Challenges that one person may ask for, a minute.
 const CHALLENGES_PER_MINUTE: u32 = 30;
+/// Between an issuer's clock and ours.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_secs(5);
 
 impl Identity {
     /// Over these ports.
@@ -141,7 +143,10 @@ impl Identity {
     pub async fn bearer(&self, issuer: &str, claims: &Claims) -> Result<Bearer, Stranger> {
         let (login, party) = self.known(issuer, claims)?;
         self.remember_groups(&login).await;
-        let age = login.authenticated_at.map(|at| self.clock.now().duration_since(at).as_secs().max(0));
+        let now = self.clock.now();
+        // A time that has not come is nobody's.
+        let at = login.authenticated_at.filter(|at| at.duration_since(now) <= CLOCKS_APART);
+        let age = at.map(|at| now.duration_since(at).as_secs().max(0));
         let fresh = Freshness { auth_age_seconds: age, mfa_age_seconds: age.filter(|_| login.mfa) };
         Ok(Bearer { party, fresh })
     }
@@ -154,15 +159,16 @@ impl Identity {
         Ok((login, party))
     }
 
-    /// Keeps the groups that a token says, at most once a minute a login. What can't be kept
-    /// is missing at the next check: that refuses, and never permits.
+    /// Keeps the groups that a token says, at most once a minute a login, as of when it was
+    /// issued: an older token brings no group back. What can't be kept is missing at the next
+    /// check: permits by group permit nobody then, and forbids by group forbid nobody.
     async fn remember_groups(&self, login: &Login) {
         let Some(groups) = &login.groups else { return };
         let now = self.clock.now();
         if self.groups_told.take(&login.principal, now).is_err() {
             return;
         }
-        if let Err(error) = self.ports.groups.saw_groups(&login.principal, groups, now).await {
+        if let Err(error) = self.ports.groups.saw_groups(&login.principal, groups, login.issued_at.unwrap_or(now).min(now)).await {
             tracing::error!(%error, "the groups that a provider says could not be kept");
         }
     }
@@ -186,7 +192,7 @@ impl Identity {
 /// How fresh a proof is at `now`.
 fn freshness(proof: &Proof, now: Timestamp) -> Freshness {
     let age = |at: Timestamp| now.duration_since(at).as_secs().max(0);
-    Freshness { auth_age_seconds: Some(age(proof.at)), mfa_age_seconds: proof.mfa_at.map(age) }
+    Freshness { auth_age_seconds: proof.at.map(age), mfa_age_seconds: proof.mfa_at.map(age) }
 }
 
 /// A session, as a subject of entries.

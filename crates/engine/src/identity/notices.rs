@@ -8,7 +8,7 @@ use super::{Identity, passkey_subject};
 use crate::ports::{Notices, Passkey, StoreError};
 
 /// So many at a time.
-const BATCH: u32 = 100;
+const BATCH: u32 = 10_000;
 
 impl Identity {
     /// Tells of every enrolment that has not been told. What nobody takes is told again next time.

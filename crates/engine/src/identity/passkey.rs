@@ -19,7 +19,7 @@ use crate::problem::{Problem, ProblemKind};
 /// How long somebody may take to touch their key.
 const ANSWER_WITHIN: SignedDuration = SignedDuration::from_mins(5);
 /// So many challenges and sign-ins wait at a time, of people who are signed in …
-const WAITING_MAX: u32 = 20_000;
+pub(super) const WAITING_MAX: u32 = 20_000;
 /// … and so many of strangers, who can't shut out who signs in otherwise.
 const STRANGERS_MAX: u32 = 5_000;
 
@@ -163,6 +163,7 @@ impl Identity {
     /// They have none, or passkeys have no place here.
     pub async fn challenge_to_step_up(&self, caller: &Caller) -> Result<ChallengeAsk, Problem> {
         let human = caller.human("step up")?;
+        self.may_challenge(&human.person)?;
         let credentials = self.credentials_of(&human.person).await?;
         self.ask(Verb::StepUp, &person_hash(human.person.as_str()), Some(&human.person), credentials).await
     }
@@ -179,7 +180,11 @@ impl Identity {
     ) -> Result<(), Problem> {
         let human = caller.human("step up")?;
         let thing = person_hash(human.person.as_str());
-        self.answered(Verb::StepUp, &thing, Some(&human.person), answer).await?;
+        let Answered { passkey, .. } = self.answered(Verb::StepUp, &thing, Some(&human.person), answer).await?;
+        // Whoever stole a session could enrol a key of their own, and prove with it that they are its owner.
+        if !self.counts(&passkey, self.clock.now()) {
+            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
+        }
         self.step_up_session(session, human.clone(), self.proof_by_passkey()).await
     }
 
@@ -243,7 +248,7 @@ impl Identity {
 
     fn proof_by_passkey(&self) -> Proof {
         let at = self.clock.now();
-        Proof { method: SignInMethod::Passkey, at, mfa_at: Some(at) }
+        Proof { method: SignInMethod::Passkey, at: Some(at), mfa_at: Some(at) }
     }
 
     pub(super) async fn credentials_of(&self, person: &PersonId) -> Result<Vec<String>, Problem> {

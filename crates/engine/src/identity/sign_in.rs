@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
+use super::passkey::WAITING_MAX;
 use super::{Identity, SignedIn, freshness};
 use crate::access::{Asker, Matter, Occasion};
 use crate::ports::{AuthorizeAsk, IdentityProvider, Proof, ProviderError, Returned, SecretHash, SecretText};
@@ -112,7 +113,9 @@ impl Identity {
         let url = there.authorize(&ask).await.map_err(|error| self.provider_failed(provider, &error))?;
         let body = serde_json::to_string(&away).unwrap_or_default();
         let key = SecretHash::of(&state);
-        let kept = self.ports.ceremonies.begin(&key, &body, now + AWAY_MAX, UNDER_WAY_MAX, now).await;
+        // Strangers can't shut out who is signed in.
+        let max = if away.session.is_some() { WAITING_MAX } else { UNDER_WAY_MAX };
+        let kept = self.ports.ceremonies.begin(&key, &body, now + AWAY_MAX, max, now).await;
         kept.map_err(|error| self.too_many(error))?;
         Ok(SentAway { url, browser })
     }
@@ -164,9 +167,9 @@ impl Identity {
             return Err(self.refused(ProblemKind::UnlinkedPrincipal, "this provider vouches for no people"));
         };
         self.remember_groups(&login).await;
-        // Without `auth_time` nobody says when it was: it was now at the latest, and no second factor is known of.
-        let at = login.authenticated_at.map_or(away.sent_at, |at| at.min(now));
-        let proof = Proof { method: SignInMethod::Provider, at, mfa_at: login.mfa.then_some(at) };
+        // Without `auth_time` nobody says when it was: a session at the provider may be days old.
+        let at = login.authenticated_at.map(|at| at.min(now));
+        let proof = Proof { method: SignInMethod::Provider, at, mfa_at: at.filter(|_| login.mfa) };
         match &away.session {
             Some(token) => {
                 self.step_up(token, human, proof).await?;
@@ -190,7 +193,7 @@ impl Identity {
         let party = Party::Human(human.clone());
         let shown =
             halligan_core::actor::Shown { channel: halligan_core::actor::Channel::Web, fresh: freshness(proof, now) };
-        let asker = Asker { party: &party, shown, method: Some(proof.method) };
+        let asker = Asker::new(&party, shown);
         let occasion = Occasion { provider_down, ..Occasion::default() };
         self.judge.permits(asker, Action::SignIn, Matter::Broker, occasion).await
     }
@@ -208,7 +211,7 @@ impl Identity {
     }
 
     pub(super) fn may_try(&self, address: Option<IpAddr>, now: Timestamp) -> Result<(), Problem> {
-        self.sign_ins.take(&address, now).map_err(|seconds| {
+        self.sign_ins.take(&address.map(neighbourhood), now).map_err(|seconds| {
             let detail = "there were too many attempts to sign in from this address within a minute";
             self.refused(ProblemKind::RateLimited, detail).retry_after(seconds)
         })
@@ -251,5 +254,14 @@ impl Identity {
     /// A secret as text: 43 characters that no URL changes.
     fn text(&self) -> SecretText {
         hex::encode(self.secret()).into()
+    }
+}
+
+/// Whoever has one address of a network of IPv6 has all of it: it counts as one.
+fn neighbourhood(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = !0 << 64;
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
     }
 }

@@ -141,18 +141,18 @@ impl SecretHash {
 pub struct Proof {
     /// By what.
     pub method: SignInMethod,
-    /// When, by the word of whoever saw it.
-    pub at: Timestamp,
+    /// When, by the word of whoever saw it; none: they didn't say.
+    pub at: Option<Timestamp>,
     /// When they last did so with a second factor or a passkey.
     pub mfa_at: Option<Timestamp>,
 }
 
 impl Proof {
-    /// What is known of a person of whom both are true: the later, and the later second factor.
+    /// What is known of somebody who came in so, and has since proved themselves like the other:
+    /// the later of each. How they came in stays.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        let Self { method, at, .. } = if other.at > self.at { other } else { self };
-        Self { method, at, mfa_at: self.mfa_at.max(other.mfa_at) }
+        Self { method: self.method, at: self.at.max(other.at), mfa_at: self.mfa_at.max(other.mfa_at) }
     }
 }
 

@@ -42,7 +42,7 @@ impl StepUp {
 #[template(path = "step_up.html")]
 struct Choose {
     frame: Frame,
-    proved: Moment,
+    proved: Option<Moment>,
     mfa: Option<Moment>,
     step_up: StepUp,
 }
@@ -56,7 +56,7 @@ pub(super) async fn choose(
     let proof = &visitor.session.proof;
     page(&Choose {
         frame,
-        proved: Moment::new(proof.at, now),
+        proved: proof.at.map(|at| Moment::new(at, now)),
         mfa: proof.mfa_at.map(|at| Moment::new(at, now)),
         step_up: StepUp::new(&app, &visitor, &back_to),
     })

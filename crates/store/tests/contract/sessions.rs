@@ -34,7 +34,7 @@ pub fn login(subject: &str) -> Principal {
 }
 
 pub fn proof(seconds: i64) -> Proof {
-    Proof { method: SignInMethod::Provider, at: at(seconds), mfa_at: None }
+    Proof { method: SignInMethod::Provider, at: Some(at(seconds)), mfa_at: None }
 }
 
 /// Somebody's session, since so many seconds.
@@ -76,7 +76,7 @@ async fn a_session_is_read_as_it_was_opened(store: Store) {
     let exact = at(5) + SignedDuration::from_nanos(123_456_789);
     let with_passkey = Session {
         principal: Principal { issuer: "https://id.example.com/'x'".to_owned(), subject: "\u{1f512} a|b".to_owned() },
-        proof: Proof { method: SignInMethod::Passkey, at: exact, mfa_at: Some(exact) },
+        proof: Proof { method: SignInMethod::Passkey, at: Some(exact), mfa_at: Some(exact) },
         opened_at: exact,
         seen_at: exact,
         ..session(1, "alice", 5)
@@ -115,8 +115,9 @@ async fn a_use_is_told_and_never_goes_back(store: Store) {
     let cases = [
         ("a use", 60, with(0, None), 60, with(0, None)),
         ("one that comes late", 30, with(0, None), 60, with(0, None)),
-        ("a step-up", 90, key(90, Some(90)), 90, key(90, Some(90))),
-        ("one that was read before the step-up", 95, with(0, None), 95, key(90, Some(90))),
+        // How somebody came in stays, however they proved themselves since.
+        ("a step-up by passkey", 90, key(90, Some(90)), 90, with(90, Some(90))),
+        ("one that was read before the step-up", 95, with(0, None), 95, with(90, Some(90))),
         ("a newer sign-in without a second factor", 120, with(110, None), 120, with(110, Some(90))),
         ("an older second factor", 120, with(100, Some(80)), 120, with(110, Some(90))),
         ("the same again", 120, with(110, Some(90)), 120, with(110, Some(90))),
@@ -271,7 +272,7 @@ async fn uses_at_once_are_all_told(store: Store) {
         used.await.unwrap();
     }
     let found = found(&store, 1).await.unwrap();
-    assert_eq!((found.seen_at, found.proof.at, found.proof.mfa_at), (at(20), at(4), Some(at(7))));
+    assert_eq!((found.seen_at, found.proof.at, found.proof.mfa_at), (at(20), Some(at(4)), Some(at(7))));
 }
 
 async fn a_token_that_is_no_hash_is_not_kept(store: Store) {
