@@ -117,12 +117,13 @@ LAUNCHER
 }
 
 setup_node() {
-    local node_ok='process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)'
+    # oidc-provider needs it, which came with 20.12.
+    local node_ok='process.exit(typeof require("node:crypto").hash === "function" ? 0 : 1)'
     if ! { node -e "$node_ok" && npm --version; } >/dev/null 2>&1; then
         apt_install nodejs npm || true
     fi
     if ! { node -e "$node_ok" && npm --version; } >/dev/null 2>&1; then
-        missing+=("node 18 or newer with npm (Debian: nodejs npm)")
+        missing+=("node 20.12 or newer with npm (Debian 13: nodejs npm)")
         return
     fi
     local package

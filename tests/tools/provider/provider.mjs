@@ -23,11 +23,10 @@
 //   "issuer": "https://…" }  it describes itself as another issuer
 // POST /admin/behave {}: well again. GET /admin/asked: how often each path was asked for.
 
-import { generateKeyPairSync, randomUUID, webcrypto } from 'node:crypto';
+import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 
-// Node 18 lacks these, and the library needs them.
-globalThis.crypto ??= webcrypto;
+// Newer than some of the Nodes that the library runs on.
 URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : null);
 const { default: Provider } = await import('oidc-provider');
 
