@@ -101,6 +101,12 @@ impl Recorder {
         self.wake.publisher.notify_one();
     }
 
+    /// As [`Recorder::wake`], and whoever tells people of enrolments.
+    pub fn wake_of_enrolment(&self) {
+        self.wake();
+        self.wake.enrolments.notify_one();
+    }
+
     /// Records something that changes no grant. A store that doesn't answer is
     /// told to the operators' log: the caller has something graver to say.
     pub async fn record(&self, actor: Actor, subject: Subject, recorded: Recorded) {

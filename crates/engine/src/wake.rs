@@ -13,4 +13,6 @@ pub struct Wake {
     pub publisher: Arc<Notify>,
     /// Work was left behind.
     pub work: Arc<Notify>,
+    /// Somebody has to be told of an enrolment.
+    pub enrolments: Arc<Notify>,
 }

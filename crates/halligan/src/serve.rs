@@ -237,7 +237,7 @@ impl Parts {
             recorder: broker.recorder().clone(),
         };
         workers.run(Guards::new(ports), None);
-        workers.run(SignIns::new(broker.clone()), None);
+        workers.run(SignIns::new(broker.clone()), Some(wake.enrolments.clone()));
         workers.run(Housekeeping::new(broker, store.clone(), store, personal), None);
         (workers, replica)
     }

@@ -153,7 +153,7 @@ impl Identity {
             }
             other => other.into(),
         })?;
-        self.recorder.wake();
+        self.recorder.wake_of_enrolment();
         tracing::warn!(alarm = "passkey.enrolled", person = %human.person, "somebody enrolled a passkey");
         Ok(self.standing(passkey))
     }
