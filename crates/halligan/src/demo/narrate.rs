@@ -146,8 +146,8 @@ fn invitation(url: &str, directory: &str, archive: &str, personal: &str) -> Stri
   bob    on call, lead     {CLOSED_INCIDENT}  closed        {EMERGENCY_ROLE}    read-only, full
   carol  security
 
-They have signed in from the command line, too, with `halligan login`. Paste into
-another terminal, piece by piece:
+Paste into another terminal, piece by piece. The three have signed in there
+already, by `halligan login`:
 
   . {directory}/env
 
