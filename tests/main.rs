@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_days;
 mod bad_input;
+mod browser;
 mod configuration;
 mod containers;
 mod crash;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use reqwest::header::{ACCEPT, COOKIE, LOCATION, ORIGIN, REFRESH, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
 
 /// Redirects in a row, at most.
@@ -35,7 +35,7 @@ impl Browser {
         Self { client, cookies: BTreeMap::new() }
     }
 
-    /// Opens a page. A redirect to a URL that begins with `until` is not followed:
+    /// Opens a page. A redirect, by status or by `Refresh`, to a URL that begins with `until` is not followed:
     /// that URL is what is returned, with nothing on it.
     pub async fn open(&mut self, url: &str, until: &str) -> Page {
         let url = Url::parse(url).unwrap();
@@ -48,8 +48,16 @@ impl Browser {
         let (action, mut form) = form(&page.text);
         form.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let url = page.url.join(&action).unwrap();
-        let request = self.client.post(url.clone()).form(&form);
+        let request = self.client.post(url.clone()).header(ORIGIN, page.url.origin().ascii_serialization()).form(&form);
         self.go(url, request, until).await
+    }
+
+    /// As a script of the page at this URL does: JSON comes back.
+    pub async fn fetch(&mut self, url: &str, fields: &[(&str, &str)]) -> Page {
+        let url = Url::parse(url).unwrap();
+        let origin = url.origin().ascii_serialization();
+        let request = self.client.post(url.clone()).header(ORIGIN, origin).form(fields);
+        self.go(url, request.header(ACCEPT, "application/json"), "-").await
     }
 
     async fn go(&mut self, mut url: Url, mut request: RequestBuilder, until: &str) -> Page {
@@ -59,10 +67,13 @@ impl Browser {
                 self.keep(&url, cookie.to_str().unwrap());
             }
             let status = answer.status();
-            let Some(location) = answer.headers().get(LOCATION).filter(|_| status.is_redirection()) else {
+            let headers = answer.headers();
+            let refresh = headers.get(REFRESH).map(|value| value.to_str().unwrap().split_once("url=").unwrap().1);
+            let location = headers.get(LOCATION).filter(|_| status.is_redirection());
+            let Some(location) = location.map(|value| value.to_str().unwrap()).or(refresh) else {
                 return Page { url, status, text: answer.text().await.unwrap() };
             };
-            url = url.join(location.to_str().unwrap()).unwrap();
+            url = url.join(location).unwrap();
             if url.as_str().starts_with(until) {
                 return Page { url, status, text: String::new() };
             }

@@ -10,6 +10,7 @@
 #   HALLIGAN_OIDC_PROVIDER  the directory of provider.mjs (tests/tools/provider) and its packages
 #   HALLIGAN_BROWSER    the directory of browser.mjs (tests/tools/browser) and its packages
 #   HALLIGAN_CHROMIUM   the browser itself
+#   HALLIGAN_FAKETIME   a library that, preloaded, puts a program into another time (FAKETIME)
 #   HALLIGAN_PYTHON     a Python that has boto3, cryptography and aiosmtpd
 #   HALLIGAN_CFN_LINT   cfn-lint
 
@@ -147,6 +148,22 @@ setup_chromium() {
         missing+=("the browser chromium (Debian: chromium fonts-dejavu-core)")
 }
 
+find_faketime() {
+    local library
+    for library in /usr/lib/*/faketime/libfaketime.so.1 /usr/lib/faketime/libfaketime.so.1 /usr/local/lib/faketime/libfaketime.so.1; do
+        if [[ -f "$library" ]]; then
+            printf '%s\n' "$library"
+            return
+        fi
+    done
+    return 1
+}
+
+setup_faketime() {
+    faketime="$(find_faketime || { apt_install libfaketime >&2 && find_faketime; })" ||
+        missing+=("libfaketime (Debian: libfaketime)")
+}
+
 find_pg_bin() {
     local dir on_path
     on_path="$(command -v initdb || true)"
@@ -204,6 +221,7 @@ setup() {
     setup_python
     setup_node
     setup_chromium
+    setup_faketime
     setup_postgres
     if ((${#missing[@]} > 0)); then
         say "these are missing on this machine:"
@@ -212,5 +230,6 @@ setup() {
     fi
     export HALLIGAN_MINISTACK="$bin/ministack" HALLIGAN_PG_BIN="$pg_bin" HALLIGAN_JUDGE="$bin/judge"
     export HALLIGAN_OIDC_PROVIDER="$tools/provider" HALLIGAN_BROWSER="$tools/browser" HALLIGAN_CHROMIUM="$chromium"
+    export HALLIGAN_FAKETIME="$faketime"
     export HALLIGAN_PYTHON="$bin/python" HALLIGAN_CFN_LINT="$bin/cfn-lint"
 }

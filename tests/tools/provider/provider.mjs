@@ -9,6 +9,7 @@
 //   redirect_uris     of the web clients
 //   people            {name: claims}; default alice, bob, carol
 //   id_token_seconds  how long ID tokens last
+//   seconds_ago       how far its clock is behind
 //
 // Clients: `halligan` (secret `halligan-secret`), `other` (`other-secret`), `hs256`
 // (`hs256-secret-of-32-characters-or-more`: its ID tokens are signed with the secret), and
@@ -31,6 +32,17 @@ URL.parse ??= (url, base) => (URL.canParse(url, base) ? new URL(url, base) : nul
 const { default: Provider } = await import('oidc-provider');
 
 const settings = JSON.parse(process.env.SETTINGS ?? '{}');
+if (settings.seconds_ago) {
+  const now = Date.now;
+  globalThis.Date = class extends Date {
+    constructor(...parts) {
+      super(...(parts.length > 0 ? parts : [now() - 1000 * settings.seconds_ago]));
+    }
+    static now() {
+      return now() - 1000 * settings.seconds_ago;
+    }
+  };
+}
 const redirectUris = settings.redirect_uris ?? ['http://127.0.0.1/callback'];
 const people = settings.people ?? {
   alice: { email: 'alice@example.com', groups: ['sre', 'payments'] },

@@ -1,0 +1,237 @@
+//! People with phones: a real browser, a real OpenID provider, a real mail server, and
+//! passkeys. The pages are left as pictures under `target/pages`.
+
+use std::fs;
+
+use halligan_log::passkey::Algorithm;
+use halligan_log::passkey::soft::SoftAuthenticator;
+use serde_json::{Value, json};
+use toml::Table;
+
+use crate::support::browser::Browser;
+use crate::support::chromium::{Chromium, Seen};
+use crate::support::mail::MailServer;
+use crate::support::provider::{Provider, WEB};
+use crate::support::stand_in::free_port;
+use crate::support::{Broker, World, root};
+
+/// A passkey counts a day after its notice. Hers was enrolled some time before that.
+const SECONDS_AGO: i64 = 25 * 3_600;
+
+const POLICY: &str = r#"
+@id("admins-are-signed-for")
+@satisfiedBy("sign the acknowledgement with a passkey")
+@obliges("sign")
+forbid (principal, action == Halligan::Action::"acknowledge", resource == Halligan::Role::"prod-admin")
+unless { context.signed };
+"#;
+
+struct Place {
+    url: String,
+    provider_port: u16,
+}
+
+impl Place {
+    fn new(world: &World) -> Self {
+        let (_, port) = world.broker.url.rsplit_once(':').unwrap();
+        Self { url: format!("http://localhost:{port}"), provider_port: free_port() }
+    }
+
+    /// The provider, with its clock so far behind.
+    fn provider(&self, seconds_ago: i64) -> Provider {
+        Provider::with(&json!({
+            "port": self.provider_port,
+            "redirect_uris": [format!("{}/sign-in/example/callback", self.url)],
+            "seconds_ago": seconds_ago,
+        }))
+    }
+
+    /// alice, bob and carol have logins there, a mail address each, and a policy that demands signatures.
+    fn configure(&self, config: &mut Table, mail: &MailServer) {
+        let issuer = format!("http://127.0.0.1:{}", self.provider_port);
+        let section = format!(
+            r#"
+            issuer = "{issuer}"
+            audience = "halligan-api"
+            people = true
+            discovery = true
+            [sign_in]
+            name = "example"
+            client_id = "{}"
+            client_secret = {{ env = "HALLIGAN_TEST_CLIENT_SECRET" }}
+            "#,
+            WEB.0
+        );
+        config["issuers"].as_array_mut().unwrap().push(section.parse::<Table>().unwrap().into());
+        for name in ["alice", "bob", "carol"] {
+            let person = config["people"][name].as_table_mut().unwrap();
+            let login: Table = format!("issuer = \"{issuer}\"\nsubject = \"{name}\"").parse().unwrap();
+            person["principals"].as_array_mut().unwrap().push(login.into());
+            person.insert("mail".into(), format!("{name}@example.com").into());
+        }
+        config["server"].as_table_mut().unwrap().insert("public_url".into(), self.url.clone().into());
+        let more = format!(
+            "[mail]\nserver = \"127.0.0.1:{}\"\nsecurity = \"none\"\nfrom = \"Halligan <halligan@example.com>\"\n\
+             [policy]\ndirectory = \"policies\"\n",
+            mail.port
+        );
+        config.extend(more.parse::<Table>().unwrap());
+    }
+}
+
+/// carol, whose browser and passkey are programs.
+struct Carol<'a> {
+    url: &'a str,
+    browser: Browser,
+    key: SoftAuthenticator,
+}
+
+impl<'a> Carol<'a> {
+    fn new(url: &'a str) -> Self {
+        let key = SoftAuthenticator::from_seed(Algorithm::ES256, [3; 32], "localhost", url).unwrap();
+        Self { url, browser: Browser::new(), key }
+    }
+
+    async fn sign_in(&mut self) {
+        let choose = self.browser.open(&format!("{}/sign-in", self.url), "-").await;
+        let login = self.browser.submit(&choose, &[], "-").await;
+        let home = self.browser.submit(&login, &[("login", "carol"), ("mfa", "yes")], "-").await;
+        assert!(home.text.contains("Signed in as <strong>carol</strong>"), "{}", home.text);
+    }
+
+    /// The challenge for this, and its nonce.
+    async fn challenge(&mut self, path: &str, fields: &[(&str, &str)]) -> ([u8; 32], Value) {
+        let asked = self.browser.fetch(&format!("{}{path}", self.url), fields).await;
+        let ask: Value = serde_json::from_str(&asked.text).unwrap_or_else(|_| panic!("{}", asked.text));
+        let mut challenge = [0; 32];
+        hex::decode_to_slice(ask["challenge"].as_str().unwrap_or_else(|| panic!("{ask}")), &mut challenge).unwrap();
+        (challenge, ask["nonce"].clone())
+    }
+
+    async fn enrol(&mut self) {
+        let (challenge, nonce) = self.challenge("/passkeys/challenge", &[("label", "red key")]).await;
+        let mut answer = serde_json::to_value(self.key.register(&challenge).unwrap()).unwrap();
+        answer["nonce"] = nonce;
+        let fields = [("label", "red key"), ("answer", &answer.to_string())];
+        let page = self.browser.fetch(&format!("{}/passkeys", self.url), &fields).await;
+        assert!(page.text.contains("red key"), "{}", page.text);
+    }
+
+    async fn confirm(&mut self, credential: &str) {
+        let fields = [("credential", credential)];
+        let (challenge, nonce) = self.challenge("/passkeys/confirm/challenge", &fields).await;
+        let mut answer = serde_json::to_value(self.key.assert(&challenge).unwrap()).unwrap();
+        answer["nonce"] = nonce;
+        let fields = [("credential", credential), ("answer", &answer.to_string())];
+        let page = self.browser.fetch(&format!("{}/passkeys/confirm", self.url), &fields).await;
+        assert!(page.text.contains("None waits"), "{}", page.text);
+    }
+}
+
+#[track_caller]
+fn has(seen: &Seen, words: &[&str]) {
+    for words in words {
+        assert!(seen.text.contains(words), "{words} is not in {seen:?}");
+    }
+}
+
+async fn picture(chromium: &mut Chromium, who: &str, name: &str) {
+    let directory = root().join("target/pages");
+    fs::create_dir_all(&directory).unwrap();
+    chromium.screenshot(who, &directory.join(format!("e2e-{name}.png"))).await;
+}
+
+async fn sign_in(chromium: &mut Chromium, who: &str, url: &str, until: &str) {
+    chromium.begin(who, json!({})).await;
+    chromium.open(who, url).await;
+    chromium.press(who, "Sign in with example", "with a second factor").await;
+    chromium.fill(who, "Name", who).await;
+    let seen = chromium.press(who, "Sign in", until).await;
+    assert_eq!(seen.url, url);
+    has(&seen, &[&format!("Signed in as {who}")]);
+}
+
+#[tokio::test]
+async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_check() {
+    let mut world = World::without_broker().await;
+    let place = Place::new(&world);
+    let mut mail = MailServer::start().await;
+    place.configure(&mut world.config, &mail);
+    world.configure();
+    let policies = world.directory().join("policies");
+    fs::create_dir(&policies).unwrap();
+    fs::copy(root().join("policies/default.cedar"), policies.join("default.cedar")).unwrap();
+    fs::write(policies.join("signed.cedar"), POLICY).unwrap();
+    world.broker.set("HALLIGAN_TEST_CLIENT_SECRET", WEB.1);
+
+    // Yesterday, carol enrolled her passkey, and was told so by mail.
+    let mut carol = Carol::new(&place.url);
+    {
+        let _provider = place.provider(SECONDS_AGO);
+        let mut yesterday: Broker = world.broker.beside(&world.broker.url, &world.directory().join("halligan.toml"));
+        let library = std::env::var("HALLIGAN_FAKETIME").expect("set HALLIGAN_FAKETIME or run tests/run");
+        yesterday.set("LD_PRELOAD", &library);
+        yesterday.set("FAKETIME", &format!("-{SECONDS_AGO}"));
+        yesterday.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        yesterday.start().await;
+        carol.sign_in().await;
+        carol.enrol().await;
+        let told = mail.mail().await;
+        assert_eq!(told["to"], json!(["carol@example.com"]));
+        assert!(told["data"].as_str().unwrap().contains("red key"), "{told}");
+        world.logged("the notice", |entry| entry.kind() == "passkey.noticed").await;
+        assert!(yesterday.stop().await.success(), "{}", yesterday.trace_text());
+    }
+
+    // Today bob enrols his, and carol vouches for it.
+    let _provider = place.provider(0);
+    world.broker.start().await;
+    let mut chromium = Chromium::start();
+    sign_in(&mut chromium, "bob", &format!("{}/passkeys", place.url), "You have none yet").await;
+    chromium.fill("bob", "Name", "blue key").await;
+    let seen = chromium.press("bob", "Enrol a passkey", "blue key, enrolled").await;
+    has(&seen, &["Doesn't count yet"]);
+    assert_eq!(mail.mail().await["to"], json!(["bob@example.com"]));
+    let enrolled = world
+        .logged("his passkey", |entry| entry.kind() == "passkey.enrolled" && entry.entry["actor"]["person"] == "bob");
+    let credential = enrolled.await.data()["credential"].as_str().unwrap().to_owned();
+
+    // It signs nothing before.
+    let body = json!({
+        "target": {"kind": "aws-role", "id": "prod-admin"},
+        "incident": {"provider": "files", "id": "INC-1"},
+        "reason": "checkout answers 500 since 02:40",
+        "duration_seconds": 900,
+    });
+    let grant = world.post("alice", "/v1/grants", &body).await.ok();
+    let url = format!("{}/grants/{}", place.url, grant["id"].as_str().unwrap());
+    let seen = chromium.open("bob", &url).await;
+    has(&seen, &["checkout answers 500", "Your answer"]);
+    picture(&mut chromium, "bob", "grant").await;
+    let seen = chromium.press("bob", "Acknowledge", "The policy does not permit it").await;
+    has(&seen, &["sign the acknowledgement with a passkey", "admins-are-signed-for"]);
+    picture(&mut chromium, "bob", "refused").await;
+    let seen = chromium.press("bob", "Acknowledge, signed with a passkey", "The passkey was refused").await;
+    has(&seen, &["doesn't count yet"]);
+
+    carol.sign_in().await;
+    carol.confirm(&credential).await;
+    chromium.open("bob", &url).await;
+    let seen = chromium.press("bob", "Acknowledge, signed with a passkey", "grant.activated").await;
+    has(&seen, &["active", "Signed with a passkey"]);
+    picture(&mut chromium, "bob", "acknowledged").await;
+    let seen = chromium.open("bob", &format!("{}/passkeys", place.url)).await;
+    has(&seen, &["Counts. Confirmed by carol"]);
+    picture(&mut chromium, "bob", "passkeys").await;
+    let faults = chromium.faults("bob").await;
+    let faults: Vec<_> = faults.iter().filter(|fault| !fault.contains("Failed to load resource")).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+
+    // The session is over for good.
+    chromium.press("bob", "Sign out", "Sign in with example").await;
+    chromium.open("bob", &url).await;
+    let entry = world.logged("the acknowledgement", |entry| entry.kind() == "grant.acknowledged").await;
+    assert_eq!(entry.data()["signed"]["credential"], credential);
+    assert_eq!(entry.entry["actor"]["channel"], "web");
+    world.done().await;
+}
