@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod ack;
+mod config;
 mod confirm;
 mod console;
 mod context;
@@ -14,6 +15,7 @@ mod log;
 mod login;
 mod logout;
 mod parse;
+mod policy;
 mod request;
 mod revoke;
 mod roles;
@@ -126,6 +128,10 @@ enum ClientCommand {
     Logout(logout::Args),
     /// Show who you are to the broker
     Whoami(whoami::Args),
+    /// Who may do what: look at policies before they decide
+    Policy(policy::Args),
+    /// The broker's configuration
+    Config(config::Args),
     /// Make keys and bearer tokens
     Token(token::Args),
     /// The transparency log
@@ -161,6 +167,8 @@ async fn dispatch(command: ClientCommand, context: &Context) -> Result<ExitCode,
         ClientCommand::Request(args) => return request::run(args, context).await,
         ClientCommand::Exec(args) => return exec::run(args, context).await,
         ClientCommand::Log(args) => return log::run(&args, context).await,
+        ClientCommand::Policy(args) => return policy::run(&args, context).await,
+        ClientCommand::Config(args) => return config::run(&args, context),
         ClientCommand::Doctor(args) => return doctor::run(&args, context).await,
         ClientCommand::Ack(args) => ack::run(args, context).await?,
         ClientCommand::Decline(args) => decline::run(args, context).await?,

@@ -430,7 +430,10 @@ mod tests {
         request hash  6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b
         ");
         insta::assert_snapshot!(standing(&grant, now(), PLAIN), @"pending, waits for one more person until 2026-03-01 02:55:00 UTC (in 15m)");
-        insta::assert_snapshot!(grants(&[grant], now(), PLAIN), @"");
+        insta::assert_snapshot!(grants(&[grant], now(), PLAIN), @"
+        GRANT                   STATE    ROLE        SCOPE      REQUESTER                    INCIDENT           REQUESTED                LEFT
+        02z5IjAP8ychUMTu3yGwJV  pending  prod-admin  read-only  deploy (machine, for alice)  incidents:INC-219  2026-03-01 02:40:00 UTC  15m
+        ");
     }
 
     #[test]

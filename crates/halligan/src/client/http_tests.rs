@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 use std::sync::Mutex;
 
@@ -7,11 +7,15 @@ use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use halligan_connect::oidc::SignedIn;
 use halligan_server::views::{MeView, ReasonBody};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::super::profile::SignInProfile;
+use super::super::sign_in::kept::{TokenFile, Tokens};
+use super::super::surroundings::Surroundings;
 use super::super::token::tests::Still;
 use super::*;
 
@@ -174,4 +178,58 @@ async fn nobody_there_is_unreachable() {
     let failure = broker(url.clone()).post_for_secret::<Value>(&["v1"]).await.unwrap_err();
     assert!(failure.chain().contains(&format!("can't reach the broker at {url}")), "{}", failure.chain());
     assert!(!failure.chain().contains("secret-token"));
+}
+
+#[tokio::test]
+async fn a_refusal_that_can_be_healed_says_by_which_command_or_page() {
+    let home = tempfile::tempdir().unwrap();
+    let profile = SignInProfile {
+        url: "https://halligan.example.com/".into(),
+        provider: "okta".into(),
+        issuer: "https://id.example.com".into(),
+        client_id: "c".into(),
+    };
+    profile.save(Some(home.path()), "alice").unwrap();
+    let kept = TokenFile::of(Some(home.path()), "alice").unwrap();
+    let signed_in = SignedIn {
+        id_token: "id".into(),
+        refresh_token: None,
+        claims: json!({ "sub": "alice" }).as_object().unwrap().clone(),
+        expires_at: "2026-03-01T03:40:00Z".parse().unwrap(),
+    };
+    kept.write(&kept.turn().await.unwrap(), &Tokens::of(&profile, signed_in)).unwrap();
+    let surroundings = Surroundings { home: Some(home.path().to_owned()), ..Surroundings::default() };
+    let signed_in = Account::settle(Some("alice"), &surroundings).unwrap().identity;
+
+    let mut said = Vec::new();
+    for (who, identity) in [("signed in", signed_in), ("a token", Identity::Token("t".into()))] {
+        for (status, obligations) in
+            [(403, json!(["stepUp"])), (403, json!(["sign", "stepUp"])), (403, json!([])), (401, json!([]))]
+        {
+            let body = json!({
+                "type": "urn:halligan:problem:x", "title": "t", "status": status, "detail": "d", "obligations": obligations,
+            });
+            let fake = Fake::answering(move || {
+                (StatusCode::from_u16(status).unwrap(), axum::Json(body.clone())).into_response()
+            });
+            let url = fake.await.url;
+            let still = || Arc::new(Still("2026-03-01T02:40:00Z".parse().unwrap()));
+            let broker =
+                Broker::new(Account { url: url.clone(), identity: identity.clone() }, still(), still()).unwrap();
+            let failure = broker.post::<Value>(&["v1", "grants", "02z5", "acknowledge"], &json!({})).await.unwrap_err();
+            let Failure::Refused(refused) = failure else { panic!("{failure}") };
+            let advice = refused.advice.join("; ").replace(url.as_str(), "https://halligan.example.com/");
+            said.push(format!("{who}, {status} [{}]: [{advice}]", refused.problem.obligations.join(" ")));
+        }
+    }
+    insta::assert_snapshot!(said.join("\n"), @"
+    signed in, 403 [stepUp]: [halligan login --profile alice --fresh]
+    signed in, 403 [sign stepUp]: [halligan login --profile alice --fresh; sign it with your passkey at https://halligan.example.com/grants/02z5]
+    signed in, 403 []: []
+    signed in, 401 []: [halligan login --profile alice]
+    a token, 403 [stepUp]: [do it on the page of https://halligan.example.com/, where you can prove who you are: keys and tokens of your own don't say when you did]
+    a token, 403 [sign stepUp]: [do it on the page of https://halligan.example.com/, where you can prove who you are: keys and tokens of your own don't say when you did; sign it with your passkey at https://halligan.example.com/grants/02z5]
+    a token, 403 []: []
+    a token, 401 []: []
+    ");
 }

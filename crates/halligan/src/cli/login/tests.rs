@@ -26,6 +26,7 @@ use crate::client::identity::IdentityError;
 use crate::client::private;
 use crate::client::surroundings::Surroundings;
 
+#[allow(dead_code, reason = "shared with the tests of the whole")]
 #[path = "../../../../../tests/support/browser.rs"]
 mod headless;
 #[allow(dead_code, reason = "shared with the tests of the whole")]
