@@ -40,6 +40,9 @@ impl Obligation {
 pub struct Decision {
     /// Whether it may be done.
     pub allow: bool,
+    /// Whether a permit is satisfied. Forbids may refuse all the same: it is what to go by
+    /// when something is offered to somebody and its occasion isn't known yet.
+    pub permitted: bool,
     /// The ids of the policies that decided, in the order of the files: the permits that
     /// were satisfied; or the forbids that were (or could not be evaluated); or, where
     /// nothing permits, the permits that could have.
@@ -94,13 +97,13 @@ impl PolicySet {
         refusing.sort_by_key(|rule| rule.position);
         let permitted = !permits.satisfied.is_empty();
         if permitted && !forbids.any {
-            return Decision { allow: true, rules: ids(&permits.satisfied), errors, ..Decision::default() };
+            return Decision { allow: true, permitted, rules: ids(&permits.satisfied), errors, ..Decision::default() };
         }
-        let mut could = Vec::new();
-        if !permitted {
-            could = self.about_such(&translated.request, question.action);
-            could.retain(|rule| rule.is_permit());
-        }
+        let could: Vec<&Rule> = if permitted {
+            Vec::new()
+        } else {
+            self.about_such(question, &translated.request).filter(|rule| rule.is_permit()).collect()
+        };
         let obligations: BTreeSet<Obligation> = refusing.iter().filter_map(|rule| rule.obliges).collect();
         let mut unmet: Vec<String> = Vec::new();
         for text in refusing.iter().chain(&could).map(|rule| rule.unmet(question)) {
@@ -113,6 +116,7 @@ impl PolicySet {
         }
         Decision {
             allow: false,
+            permitted,
             rules: ids(if refusing.is_empty() { &could } else { &refusing }),
             unmet,
             can_be_healed: permitted && refusing.iter().all(|rule| rule.obliges.is_some()),

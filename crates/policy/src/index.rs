@@ -111,7 +111,9 @@ fn any_of(mut conditions: Vec<Value>) -> Option<Value> {
 /// index is of one.
 fn condition(policy: &Policy) -> Option<Value> {
     let policy = policy.to_json().ok()?;
-    let mut all = vec![scope("principal", policy.get("principal")?)?, scope("resource", policy.get("resource")?)?];
+    let mut all = Vec::new();
+    all.extend(scope("principal", policy.get("principal")?)?);
+    all.extend(scope("resource", policy.get("resource")?)?);
     for clause in policy.get("conditions")?.as_array()? {
         let body = clause.get("body")?.clone();
         all.push(match clause.get("kind")?.as_str()? {
@@ -120,21 +122,24 @@ fn condition(policy: &Policy) -> Option<Value> {
             _ => return None,
         });
     }
-    all.into_iter().reduce(|left, right| json!({ "&&": { "left": left, "right": right } }))
+    let all = all.into_iter().reduce(|left, right| json!({ "&&": { "left": left, "right": right } }));
+    Some(all.unwrap_or_else(|| json!({ "Value": true })))
 }
 
-fn scope(variable: &str, constraint: &Value) -> Option<Value> {
+/// What the scope says of a variable, if it says anything.
+#[expect(clippy::option_option, reason = "none at all: Cedar has come to write something that isn't known here")]
+fn scope(variable: &str, constraint: &Value) -> Option<Option<Value>> {
     let variable = json!({ "Var": variable });
     let entity = |constraint: &Value| Some(json!({ "Value": { "__entity": constraint.get("entity")? } }));
     match constraint.get("op")?.as_str()? {
-        "All" => Some(json!({ "Value": true })),
-        op @ ("==" | "in") => Some(json!({ op: { "left": variable, "right": entity(constraint)? } })),
+        "All" => Some(None),
+        op @ ("==" | "in") => Some(Some(json!({ op: { "left": variable, "right": entity(constraint)? } }))),
         "is" => {
             let mut is = json!({ "left": variable, "entity_type": constraint.get("entity_type")? });
             if let Some(within) = constraint.get("in") {
                 is.as_object_mut()?.insert("in".to_owned(), entity(within)?);
             }
-            Some(json!({ "is": is }))
+            Some(Some(json!({ "is": is })))
         }
         _ => None,
     }

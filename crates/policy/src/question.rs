@@ -85,6 +85,17 @@ impl fmt::Display for Action {
     }
 }
 
+/// The kinds of principals and resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Person,
+    Machine,
+    Role,
+    Gate,
+    Log,
+    Broker,
+}
+
 /// A person, and the groups they are in now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PersonIn<'a> {
@@ -119,6 +130,13 @@ impl<'a> Who<'a> {
     #[must_use]
     pub const fn person(id: &'a PersonId, groups: &'a BTreeSet<GroupId>) -> Self {
         Self::Person(PersonIn { id, groups })
+    }
+
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Person(_) => Kind::Person,
+            Self::Machine(_) => Kind::Machine,
+        }
     }
 
     /// The name.
@@ -168,6 +186,15 @@ pub enum Resource<'a> {
 }
 
 impl<'a> Resource<'a> {
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Role(_) => Kind::Role,
+            Self::Gate(_) => Kind::Gate,
+            Self::Log { .. } => Kind::Log,
+            Self::Broker { .. } => Kind::Broker,
+        }
+    }
+
     /// Its name: the catalogue's, `log` or `broker`.
     #[must_use]
     pub fn name(&self) -> &'a str {

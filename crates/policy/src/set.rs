@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PolicyId, PrincipalConstraint, Request,
-    ResourceConstraint,
+    ActionConstraint, Effect, EntityUid, Policy, PolicyId, PrincipalConstraint, Request, ResourceConstraint,
 };
 
 use crate::decide::Obligation;
 use crate::index::Index;
-use crate::question::{Action, Question};
+use crate::question::{Action, Kind, Question};
 use crate::vocabulary::Vocabulary;
 use crate::wording::Wording;
 
@@ -24,7 +23,7 @@ pub(crate) struct Rule {
     pub obliges: Option<Obligation>,
     is_permit: bool,
     /// The kinds of principal and resource, and the actions, that it can be about.
-    about: Vec<(EntityTypeName, Action, EntityTypeName)>,
+    about: Vec<(Kind, Action, Kind)>,
     /// Whom and what its scope names alone.
     principal: Option<EntityUid>,
     resource: Option<EntityUid>,
@@ -54,7 +53,7 @@ impl Rule {
         let envs = policy.get_valid_request_envs(&words.schema);
         let about = envs.filter_map(|env| {
             let action = words.action_of(env.action())?;
-            Some((env.principal().clone(), action, env.resource().clone()))
+            Some((words.kind(env.principal())?, action, words.kind(env.resource())?))
         });
         let principal = match policy.principal_constraint() {
             PrincipalConstraint::Eq(named) => Some(named),
@@ -106,13 +105,11 @@ impl Rule {
     }
 
     /// Whether it is about such questions, naming nobody and nothing else.
-    fn is_about_such(&self, action: Action, principal: &EntityUid, resource: &EntityUid) -> bool {
-        let names_another = self.principal.as_ref().is_some_and(|named| named != principal)
-            || self.resource.as_ref().is_some_and(|named| named != resource);
-        let about = |(of, about, to): &(EntityTypeName, Action, EntityTypeName)| {
-            *about == action && of == principal.type_name() && to == resource.type_name()
-        };
-        !names_another && self.about.iter().any(about)
+    fn is_about_such(&self, question: &Question<'_>, principal: &EntityUid, resource: &EntityUid) -> bool {
+        let kinds = (question.principal.kind(), question.action, question.resource.kind());
+        self.about.contains(&kinds)
+            && self.principal.as_ref().is_none_or(|named| named == principal)
+            && self.resource.as_ref().is_none_or(|named| named == resource)
     }
 }
 
@@ -160,9 +157,14 @@ impl PolicySet {
 
     /// The policies that are about such a question at all, leaving out those that name
     /// another person, machine or resource.
-    pub(crate) fn about_such(&self, request: &Request, action: Action) -> Vec<&Rule> {
-        let (Some(principal), Some(resource)) = (request.principal(), request.resource()) else { return Vec::new() };
-        self.rules.iter().filter(|rule| rule.is_about_such(action, principal, resource)).collect()
+    pub(crate) fn about_such<'a>(
+        &'a self,
+        question: &'a Question<'_>,
+        request: &'a Request,
+    ) -> impl Iterator<Item = &'a Rule> {
+        let names = request.principal().zip(request.resource());
+        let about = move |rule: &&Rule| names.is_some_and(|(who, what)| rule.is_about_such(question, who, what));
+        self.rules.iter().filter(about)
     }
 
     pub(crate) fn about(&self, action: Action) -> &ByEffect {

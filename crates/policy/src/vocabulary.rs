@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid, Schema};
 
-use crate::question::Action;
+use crate::question::{Action, Kind};
 
 /// The schema, as the program carries it.
 pub const SCHEMA: &str = include_str!("../../../policies/halligan.cedarschema");
@@ -48,6 +48,19 @@ impl Vocabulary {
 
     pub fn action(&self, action: Action) -> EntityUid {
         uid(&self.action, action.as_str())
+    }
+
+    /// The kind of a principal or a resource.
+    pub fn kind(&self, name: &EntityTypeName) -> Option<Kind> {
+        let kinds = [
+            (&self.person, Kind::Person),
+            (&self.machine, Kind::Machine),
+            (&self.role, Kind::Role),
+            (&self.gate, Kind::Gate),
+            (&self.log, Kind::Log),
+            (&self.broker, Kind::Broker),
+        ];
+        kinds.into_iter().find(|(known, _)| *known == name).map(|(_, kind)| kind)
     }
 
     /// The kinds of entities, for whoever named another.

@@ -122,7 +122,7 @@ impl PolicySet {
         let permitted = !permits.satisfied.is_empty();
         let mut reports = Vec::new();
         let mut passed = Vec::new();
-        for rule in self.about_such(&translated.request, question.action) {
+        for rule in self.about_such(question, &translated.request) {
             let satisfied = found.iter().any(|found| found.satisfied.contains(rule.policy.id()));
             let erring = found.iter().any(|found| found.erring.iter().any(|(id, _)| id == rule.policy.id()));
             let verdict = match (erring, rule.is_permit(), satisfied) {

@@ -239,6 +239,7 @@ fn as_json() {
       "target": "prod-admin",
       "decision": {
         "allow": false,
+        "permitted": false,
         "rules": [
           "mfa-within-15-minutes"
         ],

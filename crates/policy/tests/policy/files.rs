@@ -157,3 +157,15 @@ fn a_test_that_fails_says_how() {
            the question doesn't fit the schema: resource type `Halligan::Role` is not valid for `Halligan::Action::"signIn"`
     "#);
 }
+
+#[test]
+fn the_readmes_tests_are_real() {
+    let readme = read(&policies().join("README.md")).text;
+    let block = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let example = read(&policies().join("examples/signed-acknowledgement.cedar"));
+    let sources = [Source::new("default.cedar", DEFAULT), example.clone()];
+    assert_eq!(problems(&sources, &Source::new("README.md", block), &example.text), Vec::<String>::new());
+    for (file, _) in readme.match_indices("](").filter_map(|(at, _)| readme[at + 2..].split_once(')')) {
+        assert!(file.starts_with("http") || file.starts_with('#') || policies().join(file).exists(), "{file}");
+    }
+}

@@ -133,6 +133,7 @@ proptest! {
             let decision = ask(&occasion, |question| policies.decide(question));
             prop_assert_eq!(decision.allow, decision.unmet.is_empty());
             prop_assert!(!decision.allow || !decision.rules.is_empty());
+            prop_assert!(decision.permitted || !decision.allow && !decision.can_be_healed);
             prop_assert!(!decision.can_be_healed || !decision.obligations.is_empty());
             let forbidden = ask(&occasion, |question| {
                 let reports = policies.explain(question, &Default::default()).rules;
