@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use toml::Table;
 
 use crate::support::browser::Browser;
+use crate::support::bucket;
 use crate::support::chromium::{Chromium, Seen};
 use crate::support::mail::MailServer;
 use crate::support::provider::{Provider, WEB};
@@ -157,6 +158,9 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     let place = Place::new(&world);
     let mut mail = MailServer::start().await;
     place.configure(&mut world.config, &mail);
+    let log_key = bucket::key(&world).await;
+    let log = world.config["log"].as_table_mut().unwrap();
+    log.extend("key.file = \"log.key\"".parse::<Table>().unwrap());
     world.configure();
     let policies = world.directory().join("policies");
     fs::create_dir(&policies).unwrap();
@@ -233,5 +237,12 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     let entry = world.logged("the acknowledgement", |entry| entry.kind() == "grant.acknowledged").await;
     assert_eq!(entry.data()["signed"]["credential"], credential);
     assert_eq!(entry.entry["actor"]["channel"], "web");
+
+    // Nobody needs to trust the broker for any of it.
+    let log = world.log_directory();
+    let arguments =
+        ["log", "verify", "--deployment", "test", "--dir", log.to_str().unwrap(), "--key", &log_key, "--json"];
+    let report = world.cli("alice", &arguments).await.ok().json();
+    assert_eq!(report["sound"], true, "{report:#}");
     world.done().await;
 }
