@@ -108,6 +108,7 @@ pub(super) fn concern_of(kind: &str) -> Concern {
 
 /// What caused an entry about a life that has begun.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Cause {
     /// Something was done to the grant.
     Command(Command),
