@@ -70,6 +70,11 @@ impl Chromium {
         self.told(who, "screenshot", json!({ "file": file })).await;
     }
 
+    /// What keeps people from using the page that is open.
+    pub async fn barriers(&mut self, who: &str) -> Vec<String> {
+        serde_json::from_value(self.told(who, "barriers", json!({})).await).unwrap()
+    }
+
     /// What the console, scripts and requests complained of since this was last asked.
     pub async fn faults(&mut self, who: &str) -> Vec<String> {
         serde_json::from_value(self.told(who, "faults", json!({})).await).unwrap()

@@ -15,18 +15,22 @@
 //   touch       present, verified  how the person treats their passkey from now on
 //   credentials                    → the passkeys that the authenticator has
 //   forget                         removes its cookies
+//   barriers                       → what keeps people from using this page (axe-core, WCAG 2.2 AA)
 //   faults                         → what the console, scripts and requests complained of
 //
 // HALLIGAN_CHROMIUM names the browser.
 
+import axe from 'axe-core';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
 
-const patience = 20_000;
+// A machine that builds at the same time is slow.
+const patience = 60_000;
 
 const browser = await chromium.launch({
   executablePath: process.env.HALLIGAN_CHROMIUM ?? '/usr/bin/chromium',
   headless: true,
+  timeout: 120_000,
   chromiumSandbox: false,
   args: [
     '--no-sandbox',
@@ -71,7 +75,7 @@ async function begin({ as, dark = false, script = true, width = 390, height = 84
       automaticPresenceSimulation: true,
     },
   });
-  people.set(as, { context, page, devtools, authenticatorId, faults });
+  people.set(as, { context, page, devtools, authenticatorId, faults, script });
   return {};
 }
 
@@ -113,6 +117,14 @@ const verbs = {
   async credentials({ devtools, authenticatorId }) {
     const { credentials } = await devtools.send('WebAuthn.getCredentials', { authenticatorId });
     return credentials.map(({ credentialId, rpId, signCount }) => ({ credentialId, rpId, signCount }));
+  },
+  async barriers({ page, script }) {
+    // The looking is a script itself.
+    if (!script) return [];
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate((values) => window.axe.run({ runOnly: { type: 'tag', values } }), tags);
+    return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html).join(' ')}`);
   },
   async forget({ context }) {
     await context.clearCookies();

@@ -223,7 +223,8 @@ pub(super) fn map(entry: &Entry) -> Mapped<'_> {
             Mapped::entity(Update, "policy", Medium, "who may do what is decided otherwise than before")
         }
         Event::PolicyRejected { .. } => {
-            Mapped::entity(Update, "policy", High, "new policies are faulty: those from before still decide").but(Failure)
+            Mapped::entity(Update, "policy", High, "new policies are faulty: those from before still decide")
+                .but(Failure)
         }
         Event::PolicyFaulty { .. } => {
             Mapped::found("policy".to_owned(), High, "a policy can't be evaluated, and refuses")
@@ -242,9 +243,12 @@ pub(super) fn map(entry: &Entry) -> Mapped<'_> {
         Event::PasskeyEnrolled { .. } => {
             Mapped::entity(Create, "passkey", Medium, "somebody enrolled a passkey, which doesn't count yet")
         }
-        Event::PasskeyNoticed { .. } => {
-            Mapped::entity(Update, "passkey", Informational, "somebody was told of a passkey that was enrolled for them")
-        }
+        Event::PasskeyNoticed { .. } => Mapped::entity(
+            Update,
+            "passkey",
+            Informational,
+            "somebody was told of a passkey that was enrolled for them",
+        ),
         Event::PasskeyConfirmed { .. } => {
             Mapped::entity(Activate, "passkey", Medium, "a second person vouched for a passkey")
         }

@@ -7,6 +7,7 @@ mod key_sets;
 mod sign_in;
 mod tokens;
 
+#[allow(dead_code, reason = "shared with the tests of the whole")]
 #[path = "../../../../tests/support/browser.rs"]
 mod browser;
 #[allow(dead_code, reason = "shared with the tests of the whole")]

@@ -177,9 +177,9 @@ impl Judge {
             Some(requester) => self.groups_of(access, requester, now).await?,
             None => BTreeSet::new(),
         };
-        let creator = occasion.incident.and_then(|(incident, open)| {
-            directory.creator(&incident.provider, open?.creator.as_deref()?).cloned()
-        });
+        let creator = occasion
+            .incident
+            .and_then(|(incident, open)| directory.creator(&incident.provider, open?.creator.as_deref()?).cloned());
         let acts_for = |party: &Party| match party {
             Party::Human(_) => None,
             Party::Machine(machine) => machine.on_behalf_of.clone(),

@@ -258,7 +258,13 @@ impl Asking {
             emergency_acknowledge_within: role.emergency_acknowledge_within.unwrap_or_default(),
             total_max: role.total_max,
         };
-        Opening { request, limits, rules: vec!["requesters-may-ask".to_owned()], shown: Shown::default(), incident_unknown: false }
+        Opening {
+            request,
+            limits,
+            rules: vec!["requesters-may-ask".to_owned()],
+            shown: Shown::default(),
+            incident_unknown: false,
+        }
     }
 
     /// The grant as it is asked for: pending, or active if it is an emergency start.

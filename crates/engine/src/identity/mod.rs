@@ -168,7 +168,9 @@ impl Identity {
         if self.groups_told.take(&login.principal, now).is_err() {
             return;
         }
-        if let Err(error) = self.ports.groups.saw_groups(&login.principal, groups, login.issued_at.unwrap_or(now).min(now)).await {
+        if let Err(error) =
+            self.ports.groups.saw_groups(&login.principal, groups, login.issued_at.unwrap_or(now).min(now)).await
+        {
             tracing::error!(%error, "the groups that a provider says could not be kept");
         }
     }

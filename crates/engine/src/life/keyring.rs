@@ -51,7 +51,9 @@ pub enum Unsound {
     #[error("they confirmed a passkey of their own: another person must")]
     Own,
     /// Nobody had vouched for it, and it had not been told for a day.
-    #[error("the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it")]
+    #[error(
+        "the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it"
+    )]
     NotCounted,
     /// The signature is not over this.
     #[error("what the passkey signed is not this: {0}")]
@@ -146,9 +148,7 @@ impl Keyring {
                 self.get_mut(credential)?.passkey.confirmed = Some((by.person.clone(), at));
                 Ok(())
             }
-            Event::PasskeyRemoved { credential, .. } => {
-                self.keys.remove(credential).map(drop).ok_or(Unsound::Unknown)
-            }
+            Event::PasskeyRemoved { credential, .. } => self.keys.remove(credential).map(drop).ok_or(Unsound::Unknown),
             Event::GrantAcknowledged { request_hash, signed: Some(signed), .. } => {
                 self.check(by.ok_or(Unsound::Nobody)?, signed, Verb::Acknowledge, &request_hash.bytes(), at)
             }

@@ -28,8 +28,8 @@ use halligan_core::grant::Grant;
 use halligan_core::id::{DeploymentId, GrantId};
 use jiff::{SignedDuration, Timestamp};
 
-pub use keyring::{ENROLMENT_WAIT, Keyring, Unsound};
 pub use illegal::{Because, Illegal};
+pub use keyring::{ENROLMENT_WAIT, Keyring, Unsound};
 
 use afterlife::Afterlife;
 use cause::Concern;

@@ -247,7 +247,10 @@ fn opening(deployment: &DeploymentId, id: GrantId, step: &Step<'_>) -> Result<(O
         emergency: *emergency,
     };
     let shown = shown(step, &Actor::SYSTEM, *fresh);
-    Ok((Opening { request, limits: *limits, rules: rules.clone(), shown, incident_unknown: *incident_unknown }, *request_hash))
+    Ok((
+        Opening { request, limits: *limits, rules: rules.clone(), shown, incident_unknown: *incident_unknown },
+        *request_hash,
+    ))
 }
 
 fn target(subject: What<'_>) -> Result<Target, Because> {

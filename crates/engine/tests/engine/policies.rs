@@ -187,11 +187,7 @@ async fn an_incident_that_nobody_knows_is_the_policys_to_decide() {
     let source = Source { name: "own.cedar".to_owned(), text: own };
     groups.decide_by(PolicySet::load(&[source], &Known::default()).unwrap());
     let grant = running.broker.request(&caller("alice"), ask()).await.unwrap();
-    running
-        .broker
-        .acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), None)
-        .await
-        .unwrap();
+    running.broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), None).await.unwrap();
     mint(&running.broker, &grant).await.unwrap();
     let told = |event: &Event| match event {
         Event::GrantRequested { incident_unknown, .. } | Event::GrantAcknowledged { incident_unknown, .. } => {

@@ -165,7 +165,7 @@ fn checked(at: &str, issuer: model::Issuer, found: &mut Findings<'_>) -> Option<
     };
     let mut audiences = vec![issuer.audience.clone()];
     let command_line = sign_in.as_ref().and_then(|sign_in| sign_in.command_line_client_id.clone());
-    audiences.extend(command_line.filter(|client| *client != issuer.audience));
+    audiences.extend(command_line.filter(|client| !client.is_empty() && *client != issuer.audience));
     let (keys, published) = keys(at, &issuer, found)?;
     let algorithm = if published.is_some() { Algorithm::RS256 } else { Algorithm::EdDSA };
     let algorithms = issuer.algorithms.map_or_else(|| vec![algorithm], |chosen| chosen.into_iter().collect());

@@ -225,10 +225,17 @@ fn somebody_is_in(
 ) -> bool {
     let strange = named.iter().filter(|group| !known.contains(group));
     for group in strange.clone() {
-        let expected = format!("expected a group that somebody is in: {}", quoted(known));
-        found.refuse(field, format!("nobody is in `{group}`: {expected}"));
+        found.refuse(field, format!("nobody is in `{group}`: {}", some_group(known)));
     }
     strange.count() == 0
+}
+
+/// What could have stood in place of a group that nobody is in.
+fn some_group(known: &BTreeSet<&GroupId>) -> String {
+    if known.is_empty() {
+        return "expected a group that somebody is in, and there is none".to_owned();
+    }
+    format!("expected a group that somebody is in: {}", quoted(known))
 }
 
 /// `us-east-1`, `us-gov-west-1`, `eu-isoe-west-1`: the shape of a Region's name.

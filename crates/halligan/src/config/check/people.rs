@@ -26,6 +26,8 @@ pub(super) struct Society {
     pub claimed: BTreeSet<GroupId>,
     /// Groups that the tokens of machines say.
     claimed_of_machines: BTreeSet<GroupId>,
+    /// The settings of issuers that put somebody into groups, and into which.
+    pub of_issuers: Vec<(String, BTreeSet<GroupId>)>,
 }
 
 impl Society {
@@ -42,11 +44,6 @@ impl Society {
     /// The groups that anybody can be in.
     pub fn of_anybody(&self) -> BTreeSet<&GroupId> {
         self.of_people().union(&self.of_machines()).copied().collect()
-    }
-
-    /// The groups that tokens say.
-    pub fn of_tokens(&self) -> BTreeSet<&GroupId> {
-        self.claimed.union(&self.claimed_of_machines).collect()
     }
 
     /// The people in these groups; none: tokens say who is in one of them.
@@ -87,7 +84,23 @@ pub(super) fn society(
         maps.flat_map(|groups| groups.map.values().cloned()).collect()
     };
     let (claimed, claimed_of_machines) = (claimed(true), claimed(false));
-    Society { people, machines: vouching.machines.clone(), claimed, claimed_of_machines }
+    let of_issuers = of_issuers(vouching);
+    Society { people, machines: vouching.machines.clone(), claimed, claimed_of_machines, of_issuers }
+}
+
+fn of_issuers(vouching: &Vouching) -> Vec<(String, BTreeSet<GroupId>)> {
+    let mut of_issuers = Vec::new();
+    for (index, rules) in vouching.rules.iter().enumerate() {
+        if let Some(groups) = &rules.groups {
+            of_issuers.push((format!("issuers[{index}].groups.map"), groups.map.values().cloned().collect()));
+        }
+        let IssuerKind::Machines(machines) = &rules.kind else { continue };
+        for (number, rule) in machines.iter().enumerate() {
+            let groups = vouching.machines.get(&rule.machine).cloned().unwrap_or_default();
+            of_issuers.push((format!("issuers[{index}].machines[{number}].groups"), groups));
+        }
+    }
+    of_issuers
 }
 
 fn checked(people: BTreeMap<PersonId, model::Person>, around: &Around<'_>, found: &mut Findings<'_>) -> People {

@@ -8,7 +8,7 @@ use halligan_core::id::{GroupId, RoleId, ScopeId};
 use jiff::SignedDuration;
 
 use super::people::Society;
-use super::{Findings, external_id, quoted, region, somebody_is_in};
+use super::{Findings, external_id, quoted, region, some_group, somebody_is_in};
 use crate::config::model;
 use crate::config::values::Period;
 
@@ -174,8 +174,7 @@ fn eligibility(at: &str, access: &Access, emergencies: bool, society: &Society, 
     for (list, named, groups) in [("requesters", requesters, &anybody), ("acknowledgers", acknowledgers, &people)] {
         if named.is_empty() {
             known = false;
-            let expected = format!("expected a group that somebody is in: {}", quoted(groups));
-            found.refuse(format!("{at}.{list}"), format!("is empty, so nobody could: {expected}"));
+            found.refuse(format!("{at}.{list}"), format!("is empty, so nobody could: {}", some_group(groups)));
         }
     }
     match (emergencies, emergency_starters.is_empty()) {
@@ -227,14 +226,11 @@ pub(super) fn unused_groups(
     };
     let used: BTreeSet<GroupId> = roles.values().flat_map(|role| of(&role.access)).flatten().collect();
     let unused = |group: &&GroupId| !used.contains(*group) && !named(group);
-    let mut warn = |field: String, group: &GroupId| {
-        found.warn(field, format!("no role names `{group}`, so being in it permits nothing"));
-    };
-    for (id, person) in &society.people {
-        person.groups.iter().filter(unused).for_each(|group| warn(format!("people.{id}.groups"), group));
+    let of_people = society.people.iter().map(|(id, person)| (format!("people.{id}.groups"), &person.groups));
+    let of_issuers = society.of_issuers.iter().map(|(field, groups)| (field.clone(), groups));
+    for (field, groups) in of_people.chain(of_issuers) {
+        for group in groups.iter().filter(unused) {
+            found.warn(&field, format!("no role names `{group}`, so being in it permits nothing"));
+        }
     }
-    for (id, groups) in &society.machines {
-        groups.iter().filter(unused).for_each(|group| warn(format!("issuers.machines.{id}.groups"), group));
-    }
-    society.of_tokens().into_iter().filter(unused).for_each(|group| warn("issuers.groups.map".to_owned(), group));
 }

@@ -52,7 +52,6 @@ pub struct Issuer {
     /// is another for each application; the values of several are joined by `/`. Claims that change or that people
     /// choose (`email`, `preferred_username`, `upn`, `name`, `nickname`, `unique_name`) are refused.
     #[serde(default = "subject_claims")]
-    #[schemars(extend("minItems" = 1))]
     pub subject_claims: Vec<String>,
     /// What becomes of a login that no person of `people` has. `refuse`: it is nobody's. `admit`: it is a person of
     /// its own, whose groups its tokens say (`groups`); only where this is the one issuer of people, since of two, one

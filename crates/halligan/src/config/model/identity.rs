@@ -86,8 +86,8 @@ pub enum MailSecurity {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// The directory of the policies: every `*.cedar` file that stands in it, and nothing below. Without it, the
-    /// built-in policies hold, which permit what the lists of each role say.
+    /// The directory of the policies: every `*.cedar` file that stands in it, and nothing below. They hold in place of
+    /// the built-in ones, `policies/default.cedar`, which permit what the lists of each role say.
     pub directory: Option<PathBuf>,
     /// The groups that may run the broker itself, by the built-in policies.
     pub administrators: BTreeSet<GroupId>,

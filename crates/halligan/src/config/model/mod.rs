@@ -76,7 +76,8 @@ pub struct Config {
     #[schemars(extend("minProperties" = 1))]
     pub incidents: BTreeMap<ProviderId, Provider>,
     /// The catalogue: what can be asked for, by the name that requests call it by. Each entry is an IAM role that
-    /// `deploy/aws/` has prepared, and the groups that may do something with it; nobody else may do anything.
+    /// `deploy/aws/` has prepared, and the groups that may do something with it by the built-in policies; nobody else
+    /// may do anything.
     #[serde(default)]
     #[schemars(extend("minProperties" = 1))]
     pub roles: BTreeMap<RoleId, Role>,

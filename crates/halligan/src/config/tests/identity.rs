@@ -54,11 +54,17 @@ fn directory(text: &str) -> Directory {
 #[test]
 fn keys_have_one_source() {
     let first = |settings: &str| refusal("people = true\nkeys", &format!("people = true\n{settings}\nkeys"));
-    insta::assert_snapshot!(first("discovery = true"), @"");
-    insta::assert_snapshot!(first("jwks_url = \"https://id.example.com/keys\"\ndiscovery = true"), @"");
-    insta::assert_snapshot!(said_of(&provider("", LINKED).replace("discovery = true", "")), @"");
-    insta::assert_snapshot!(first("ca_file = \"/none\"\nbearer_file = \"/none\""), @"");
-    insta::assert_snapshot!(said("ca_file = \"none.pem\"\nbearer_file = \"none\""), @"");
+    insta::assert_snapshot!(first("discovery = true"), @"issuers[0]: has `keys`, `discovery`: expected exactly one of `keys`, `jwks_url` and `discovery = true`");
+    insta::assert_snapshot!(first("jwks_url = \"https://id.example.com/keys\"\ndiscovery = true"), @"issuers[0]: has `keys`, `jwks_url`, `discovery`: expected exactly one of `keys`, `jwks_url` and `discovery = true`");
+    insta::assert_snapshot!(said_of(&provider("", LINKED).replace("discovery = true", "")), @"issuers[0]: has no keys: expected exactly one of `keys`, `jwks_url` and `discovery = true`");
+    insta::assert_snapshot!(first("ca_file = \"/none\"\nbearer_file = \"/none\""), @"
+    issuers[0].ca_file: is set, and the keys stand in this file: expected it beside `jwks_url` or `discovery`
+    issuers[0].bearer_file: is set, and the keys stand in this file: expected it beside `jwks_url` or `discovery`
+    ");
+    insta::assert_snapshot!(said("ca_file = \"none.pem\"\nbearer_file = \"none\""), @"
+    issuers[0].ca_file: the file /etc/none.pem can't be read: No such file or directory (os error 2)
+    issuers[0].bearer_file: the file /etc/none can't be read: No such file or directory (os error 2)
+    ");
     for (name, url) in [
         ("plain", "http://id.example.com/keys"),
         ("another scheme", "file:///etc/keys"),
@@ -69,7 +75,7 @@ fn keys_have_one_source() {
         assert!(said_of(&settings).starts_with("issuers[0].jwks_url: "), "{name}: {}", said_of(&settings));
     }
     let plain = provider("", LINKED).replace("https://id.example.com", "http://id.example.com");
-    insta::assert_snapshot!(said_of(&plain), @"");
+    insta::assert_snapshot!(said_of(&plain), @"issuers[0].issuer: `http://id.example.com` is not https: expected https, or http to this machine's loopback");
     for sound in ["https://id.example.com/keys", "http://127.0.0.1:8000/keys", "http://localhost/keys"] {
         let text = provider(&format!("jwks_url = \"{sound}\""), LINKED).replace("discovery = true", "");
         assert_eq!(warned(&text), "", "{sound}");
@@ -92,8 +98,13 @@ fn a_subject_names_the_same_human_for_ever() {
         let problem = refusal("people = true", &format!("people = true\nsubject_claims = [\"sub\", \"{claim}\"]"));
         assert!(problem.contains("issuers[0].subject_claims[1]"), "{problem}");
     }
-    insta::assert_snapshot!(refusal("people = true", "people = true\nsubject_claims = []"), @"");
-    insta::assert_snapshot!(said("subject_claims = [\"tid\", \"\", \"tid\"]"), @"");
+    insta::assert_snapshot!(refusal("people = true", "people = true\nsubject_claims = []"), @r#"issuers[0].subject_claims: is empty, so no token would name anybody: expected such as `["sub"]`"#);
+    insta::assert_snapshot!(said("subject_claims = [\"tid\", \"\", \"tid\"]"), @"
+    issuers[0].subject_claims[1]: is empty: expected the name of a claim, such as `sub`
+    issuers[0].subject_claims[2]: `tid` is there twice: expected each claim once
+    people.alice.principals[0].subject: `1` is no subject of this issuer: expected the values of `tid`, ``, `tid`, joined by `/`
+    people.bob.principals[0].subject: `2` is no subject of this issuer: expected the values of `tid`, ``, `tid`, joined by `/`
+    ");
     // Entra ID's subjects have two parts.
     let entra = |subject: &str| {
         provider(
@@ -102,7 +113,7 @@ fn a_subject_names_the_same_human_for_ever() {
         )
     };
     assert_eq!(warned(&entra("t/1")), "");
-    insta::assert_snapshot!(said_of(&entra("1")), @"");
+    insta::assert_snapshot!(said_of(&entra("1")), @"people.alice.principals[0].subject: `1` is no subject of this issuer: expected the values of `tid`, `oid`, joined by `/`");
     for torn in ["t/", "/1", "t/1/2"] {
         assert!(said_of(&entra(torn)).contains("people.alice.principals[0].subject"), "{torn}");
     }
@@ -110,12 +121,12 @@ fn a_subject_names_the_same_human_for_ever() {
 
 #[test]
 fn several_issuers_of_people_are_linked() {
-    insta::assert_snapshot!(refusal(SECOND, &format!("{SECOND}\nunlinked = \"admit\"")), @"");
+    insta::assert_snapshot!(refusal(SECOND, &format!("{SECOND}\nunlinked = \"admit\"")), @"issuers[1].unlinked: `admit` makes a person of each login, and there are several issuers of people: one human would be two persons, and could acknowledge what they asked for: expected `refuse`, and the logins of each human in `people.NAME.principals`");
     let nobody = SOUND.split_once("[people.alice]").unwrap().0.to_owned()
         + "[incidents.drill]"
         + SOUND.split_once("[incidents.drill]").unwrap().1;
     assert!(said_of(&nobody).starts_with("people: there are none: expected at least two"), "{}", said_of(&nobody));
-    insta::assert_snapshot!(warnings(&[(BOB, "{ issuer = \"halligan:alice\", subject = \"bob\" }")]), @"");
+    insta::assert_snapshot!(warnings(&[(BOB, "{ issuer = \"halligan:alice\", subject = \"bob\" }")]), @"issuers[1]: no person has a login of this issuer, so nobody comes in by it: expected such a login in `people.NAME.principals`");
 }
 
 #[test]
@@ -130,27 +141,36 @@ fn the_one_issuer_of_people_may_name_them_itself() {
     assert!(person("1").unwrap().as_str().starts_with("p-"));
     assert_ne!(person("1"), person("2"));
     // Who is linked is who they are.
-    let linked = super::identity::directory(&provider(admit, LINKED));
+    let linked = self::directory(&provider(admit, LINKED));
     let principal = Principal { issuer: "https://id.example.com".to_owned(), subject: "1".to_owned() };
     assert_eq!(linked.person(&principal).unwrap().as_str(), "alice");
     let kind = |text: &str| read(text).unwrap().rules.issuers[0].kind.clone();
     assert_eq!(kind(&text), IssuerKind::People(Unlinked::Admit));
     assert_eq!(kind(&provider("", LINKED)), IssuerKind::People(Unlinked::Refuse));
     // Nobody is in the groups that nobody says.
-    insta::assert_snapshot!(said_of(&provider("unlinked = \"admit\"", "")), @"");
+    insta::assert_snapshot!(said_of(&provider("unlinked = \"admit\"", "")), @"
+    roles.admin.requesters: nobody is in `oncall`: expected a group that somebody is in, and there is none
+    roles.admin.acknowledgers: nobody is in `leads`: expected a group that somebody is in, and there is none
+    roles.admin.acknowledgers: nobody is in `oncall`: expected a group that somebody is in, and there is none
+    ");
 }
 
 #[test]
 fn groups_that_tokens_say_are_groups() {
     let groups = |map: &str| format!("groups = {{ claim = \"groups\", map = {{ {map} }} }}");
     assert_eq!(warned(&provider(&groups("SRE = \"oncall\""), LINKED)), "");
-    insta::assert_snapshot!(warned(&provider(&groups("SRE = \"oncall\", Guests = \"guests\""), LINKED)), @"");
-    insta::assert_snapshot!(said("groups = { claim = \"\", map = {} }"), @"");
-    insta::assert_snapshot!(said("mfa = { amr = [\"\"] }"), @"");
+    insta::assert_snapshot!(warned(&provider(&groups("SRE = \"oncall\", Guests = \"guests\""), LINKED)), @"issuers[0].groups.map: no role names `guests`, so being in it permits nothing");
+    insta::assert_snapshot!(said("groups = { claim = \"\", map = {} }"), @"
+    issuers[0].groups.claim: is empty: expected the name of a claim, such as `groups`
+    issuers[0].groups.map: is empty, so what the claim says would mean nothing: expected groups here by what the issuer calls them
+    ");
+    insta::assert_snapshot!(said("mfa = { amr = [\"\"] }"), @"issuers[0].mfa: holds an empty text: expected values such as `mfa`");
     // Without groups of their own, people have those of their tokens.
     let silent = LINKED.replace("groups = [\"oncall\"]\n", "");
     assert_eq!(warned(&provider(&groups("SRE = \"oncall\""), &silent)), "");
-    insta::assert_snapshot!(warned(&provider("", &silent)), @"");
+    let carol =
+        format!("{LINKED}[people.carol]\nprincipals = [{{ issuer = \"https://id.example.com\", subject = \"3\" }}]\n");
+    insta::assert_snapshot!(warned(&provider("", &carol)), @"people.carol.groups: is empty, so this person may do nothing");
     // A second person may come with a token.
     let alone = LINKED.replace("[\"oncall\", \"leads\"]", "[\"leads\"]").replace("[\"oncall\"]", "[\"leads\"]");
     let text = provider(&groups("SRE = \"oncall\", Leads = \"leads\""), &alone);
@@ -160,25 +180,22 @@ fn groups_that_tokens_say_are_groups() {
 #[test]
 fn people_sign_in_with_what_can_be_spoken_with() {
     let sign_in = |settings: &str| provider(&format!("[issuers.sign_in]\nname = \"id\"\n{settings}"), LINKED);
-    let public = |text: &str| format!("[server]\npublic_url = \"https://halligan.example.com\"\n{text}");
-    let sound = public(&sign_in(
-        "client_id = \"web\"\nclient_secret = { env = \"TOOL_TOKEN\" }\ncommand_line_client_id = \"cli\"",
-    ));
-    let sound = sound.replacen("[server]", "", 1).replacen("public_url = \"https://halligan.example.com\"\n", "", 1);
-    let sound = sound.replace("[aws]", "[server]\npublic_url = \"https://halligan.example.com\"\n[aws]");
+    let sound =
+        sign_in("client_id = \"web\"\nclient_secret = { env = \"TOOL_TOKEN\" }\ncommand_line_client_id = \"cli\"")
+            .replace("[aws]", "[server]\npublic_url = \"https://halligan.example.com\"\n[aws]");
     assert_eq!(warned(&sound), "");
     let loaded = read(&sound).unwrap();
     assert_eq!(loaded.issuers[0].tokens.audiences, ["halligan", "cli"]);
     assert_eq!(loaded.passkeys.rp_id.as_deref(), Some("halligan.example.com"));
     assert!(!format!("{loaded:?}").contains("halligan-test-secret"));
 
-    insta::assert_snapshot!(said_of(&sign_in("client_id = \"\"")), @"");
-    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\nscopes = [\"a b\"]")), @"");
-    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\nclient_secret = \"halligan-test-secret\"")), @"");
-    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\ncommand_line_client_id = \"\"")), @"");
-    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\ncommand_line_client_id = \"web\"")), @"");
-    insta::assert_snapshot!(said_of(&sign_in("client_id = \"halligan\"")), @"");
-    insta::assert_snapshot!(refusal("people = true", "people = true\nsign_in = { name = \"id\", client_id = \"web\" }"), @"");
+    insta::assert_snapshot!(said_of(&sign_in("client_id = \"\"")), @"issuers[0].sign_in.client_id: is empty: expected the id that the provider gave to this client");
+    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\nscopes = [\"a b\"]")), @"issuers[0].sign_in.scopes: `a b` is no scope: expected one word such as `email`");
+    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\nclient_secret = \"halligan-test-secret\"")), @r#"issuers[0].sign_in.client_secret: is a text, and secrets never stand in this file: expected `{ env = "NAME" }` or `{ file = "path" }`, and a new secret"#);
+    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\ncommand_line_client_id = \"\"")), @"issuers[0].sign_in.command_line_client_id: is empty: expected the id that the provider gave to command lines");
+    insta::assert_snapshot!(said_of(&sign_in("client_id = \"web\"\ncommand_line_client_id = \"web\"")), @"issuers[0].sign_in.command_line_client_id: is the broker's own client, whose ID tokens would be taken as bearer tokens: expected a public client of its own");
+    insta::assert_snapshot!(said_of(&sign_in("client_id = \"halligan\"")), @"issuers[0].audience: is the `client_id` of `sign_in`, so the ID tokens of browsers would be taken as bearer tokens: expected an audience of its own");
+    insta::assert_snapshot!(refusal("people = true", "people = true\nsign_in = { name = \"id\", client_id = \"web\" }"), @"issuers[0].issuer: `halligan:alice` is not a URL: expected such as `https://example.com`");
     let path = sign_in("client_id = \"web\"").replace("name = \"id\"", "name = \"../id\"");
     assert!(said_of(&path).contains("`../id` is not a name of a place"), "{}", said_of(&path));
     let twice = sign_in("client_id = \"web\"").replace(
@@ -186,7 +203,7 @@ fn people_sign_in_with_what_can_be_spoken_with() {
         "[[issuers]]\nissuer = \"https://other.example.com\"\naudience = \"halligan\"\npeople = true\ndiscovery = true\n\
          sign_in = { name = \"id\", client_id = \"web\" }\n[people.alice]",
     );
-    insta::assert_snapshot!(said_of(&twice), @"");
+    insta::assert_snapshot!(said_of(&twice), @"issuers: `id` is what `https://id.example.com` is called too, and an answer of one would pass for the other's: expected a name of its own for each");
 }
 
 #[test]
@@ -207,16 +224,19 @@ fn passkeys_belong_to_a_host_name() {
         assert_eq!((loaded.passkeys.rp_id.as_deref(), warned(&at(url, false)).as_str()), (expected, ""), "{url}");
         assert_eq!(warned(&at(url, true)).is_empty(), expected.is_some(), "{url}");
     }
-    insta::assert_snapshot!(warned(&at("https://192.0.2.7", true)), @"");
+    insta::assert_snapshot!(warned(&at("https://192.0.2.7", true)), @"server.public_url: `https://192.0.2.7` has an address, and passkeys belong to a host name: without one, nobody enrols any: expected such as `https://halligan.example.com`, or `http://localhost` and the port");
 }
 
 #[test]
 fn sessions_and_enrolments_are_bounded() {
     let section = |settings: &str| refusal("[aws]", &format!("{settings}\n[aws]"));
-    insta::assert_snapshot!(section("[sessions]\nidle = \"13h\""), @"");
-    insta::assert_snapshot!(section("[sessions]\nlongest = \"25h\"\ngroups_kept = \"2d\""), @"");
-    insta::assert_snapshot!(section("[passkeys]\nwait = \"23h\""), @"");
-    insta::assert_snapshot!(section("[passkeys]\nwait = \"721h\""), @"");
+    insta::assert_snapshot!(section("[sessions]\nidle = \"13h\""), @"sessions.idle: `13h` is too long: expected at most `12h`, which is `longest`");
+    insta::assert_snapshot!(section("[sessions]\nlongest = \"25h\"\ngroups_kept = \"48h\""), @"
+    sessions.longest: `25h` is too long: expected at most 24h
+    sessions.groups_kept: `48h` is too long: expected at most 24h
+    ");
+    insta::assert_snapshot!(section("[passkeys]\nwait = \"23h\""), @"passkeys.wait: `23h` is out of bounds: expected 24h to 720h, in which whoever didn't enrol it can say so");
+    insta::assert_snapshot!(section("[passkeys]\nwait = \"721h\""), @"passkeys.wait: `721h` is out of bounds: expected 24h to 720h, in which whoever didn't enrol it can say so");
     for setting in [
         "requests_per_person",
         "requests_per_incident",
@@ -246,28 +266,28 @@ fn people_are_written_to_safely() {
     for host in ["localhost:25", "127.0.0.1:25", "[::1]:25"] {
         assert_eq!(warned(&mail(&format!("server = \"{host}\"\nsecurity = \"none\""))), "", "{host}");
     }
-    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:25\"\nsecurity = \"none\"")), @"");
+    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:25\"\nsecurity = \"none\"")), @"mail.security: `none` is for this machine's loopback alone, since notices would be read, and withheld, on the way: expected `starttls` or `tls`");
     for server in
         ["smtp.example.com", "smtp.example.com:0", "smtp.example.com:70000", ":25", "smtp example:25", "a@b:25"]
     {
         assert!(said_of(&mail(&format!("server = \"{server}\""))).starts_with("mail.server: "), "{server}");
     }
-    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:587\"\nuser = \"halligan\"")), @"");
-    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:587\"\nuser = \"halligan\"\npassword = \"halligan-test-secret\"")), @"");
-    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:587\"\nca_file = \"none.pem\"")), @"");
+    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:587\"\nuser = \"halligan\"")), @"mail: has one of `user` and `password`: expected both, or neither");
+    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:587\"\nuser = \"halligan\"\npassword = \"halligan-test-secret\"")), @r#"mail.password: is a text, and secrets never stand in this file: expected `{ env = "NAME" }` or `{ file = "path" }`, and a new secret"#);
+    insta::assert_snapshot!(said_of(&mail("server = \"smtp.example.com:587\"\nca_file = \"none.pem\"")), @"mail.ca_file: the file /etc/none.pem can't be read: No such file or directory (os error 2)");
     let from = mail("server = \"smtp.example.com:587\"").replace("\"halligan@example.com\"", "\"nobody\"");
-    insta::assert_snapshot!(said_of(&from), @"");
+    insta::assert_snapshot!(said_of(&from), @"mail.from: is no sender: expected an address such as `Halligan <halligan@example.com>`");
     // An address is personal: what can't be used isn't shown.
     let address = sound.replace("alice@example.com", "alice@@example.com");
-    insta::assert_snapshot!(said_of(&address), @"");
-    insta::assert_snapshot!(warned(&sound.replace("mail = \"bob@example.com\"\n", "")), @"");
+    insta::assert_snapshot!(said_of(&address), @"people.alice.mail: is no mail address: expected such as `alice@example.com`");
+    insta::assert_snapshot!(warned(&sound.replace("mail = \"bob@example.com\"\n", "")), @"mail: `bob` can't be told of passkeys that are enrolled for them, each of which counts only when somebody else has confirmed it: expected `mail` of each in `people`");
     let unsent = with(&[("[people.alice]", "[people.alice]\nmail = \"alice@example.com\"")]);
-    insta::assert_snapshot!(warned(&unsent), @"");
+    insta::assert_snapshot!(warned(&unsent), @"mail: people have addresses, and nobody writes to them: expected `[mail]` with `server` and `from`");
 }
 
 #[test]
 fn names_of_people_whom_nobody_named_are_their_own() {
-    insta::assert_snapshot!(refusal("[people.alice]", "[people.p-0123456789abcdef0123]"), @"");
+    insta::assert_snapshot!(refusal("[people.alice]", "[people.p-0123456789abcdef0123]"), @"people.p-0123456789abcdef0123: begins as the names of people whom nobody named (`p-`): expected another name");
 }
 
 #[test]

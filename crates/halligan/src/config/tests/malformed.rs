@@ -97,7 +97,7 @@ fn what_is_too_much_is_named() {
     |
     4 | [slack]
     |  ^^^^^
-    unknown field `slack`, expected one of `deployment`, `state_directory`, `server`, `store`, `log`, `aws`, `limits`, `issuers`, `people`, `incidents`, `roles`
+    unknown field `slack`, expected one of `deployment`, `state_directory`, `server`, `store`, `log`, `aws`, `limits`, `issuers`, `people`, `sessions`, `passkeys`, `mail`, `policy`, `incidents`, `roles`
     ");
 }
 

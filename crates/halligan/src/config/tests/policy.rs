@@ -68,17 +68,33 @@ fn a_mistake_is_shown_where_it_is() {
         ("names.cedar", &ASK.replace("leads\"", "leaders\"").replace("\"admin\"", "\"administrator\"")),
         ("twice.cedar", &format!("{ASK}{ASK}")),
     ]);
-    insta::assert_snapshot!(desk.said(), @"");
+    insta::assert_snapshot!(desk.said(), @r#"
+    policy.directory: policies/ask.cedar:6:1: unexpected token `}`: expected `)` or `,`
+    | }
+    | ^
+    policy.directory: policies/names.cedar:3:16: there is no group `leaders`: did you mean `leads`?
+    |   principal in Halligan::Group::"leaders",
+    |                ^
+    policy.directory: policies/names.cedar:5:15: there is no role `administrator`: did you mean `admin`?
+    |   resource == Halligan::Role::"administrator"
+    |               ^
+    policy.directory: policies/twice.cedar:1:1: two policies have the id `leads-may-ask`: give this one an id of its own: the first stands in another file
+    | @id("leads-may-ask")
+    | ^
+    policy.directory: policies/twice.cedar:7:1: two policies have the id `leads-may-ask`: give this one an id of its own: the first stands in another file
+    | @id("leads-may-ask")
+    | ^
+    "#);
 }
 
 #[test]
 fn a_directory_without_policies_permits_nothing() {
-    insta::assert_snapshot!(Desk::new(&[]).said(), @"");
+    insta::assert_snapshot!(Desk::new(&[]).said(), @"policy.directory: /etc/policies holds no `*.cedar`, so nobody may do anything: expected policies, or no `policy.directory`, for the built-in ones");
     let desk = Desk::new(&[]);
     fs::remove_dir(desk.0.path().join("policies")).unwrap();
-    insta::assert_snapshot!(desk.said(), @"");
+    insta::assert_snapshot!(desk.said(), @"policy.directory: the directory /etc/policies can't be read: No such file or directory (os error 2)");
     let long = Desk::new(&[("long.cedar", &"// a remark\n".repeat(400_000))]);
-    insta::assert_snapshot!(long.said(), @"");
+    insta::assert_snapshot!(long.said(), @"policy.directory: its policies are longer than 4 MiB: expected less");
     let unreadable = Desk::new(&[]);
     fs::write(unreadable.0.path().join("policies/a.cedar"), [0xff, 0xfe]).unwrap();
     assert!(unreadable.said().contains("a.cedar can't be read: "), "{}", unreadable.said());
@@ -97,12 +113,17 @@ fn a_mounted_volume_is_made_of_links() {
 #[test]
 fn who_asks_for_a_group_is_a_role_or_a_policy() {
     let guests = ("[\"oncall\", \"leads\"]", "[\"oncall\", \"leads\", \"guests\"]");
-    insta::assert_snapshot!(warnings(&[guests]), @"");
+    insta::assert_snapshot!(warnings(&[guests]), @"people.bob.groups: no role names `guests`, so being in it permits nothing");
     let by_policy = ASK.replace("Group::\"leads\"", "Group::\"guests\"");
     let desk = Desk::new(&[("ask.cedar", &by_policy)]);
     let text = with(&[guests, ("[aws]", "[policy]\ndirectory = \"policies\"\n[aws]")]);
     let loaded = Config::read(&text, &desk.0.path().join("halligan.toml"), &variable).unwrap();
     assert!(!loaded.warnings.iter().any(|warning| warning.field.starts_with("people")), "{:?}", loaded.warnings);
-    assert_eq!(Desk::new(&[("ask.cedar", ASK)]).warned(), [""; 0]);
-    insta::assert_snapshot!(refusal("[aws]", "[policy]\nadministrators = [\"admins\"]\n[aws]"), @"");
+    // What the policies' own check finds odd is said too.
+    let warned = Desk::new(&[("ask.cedar", ASK)]).warned();
+    assert!(
+        warned.contains(&"policy.directory: nothing permits `acknowledge`: everybody is refused it".to_owned()),
+        "{warned:?}"
+    );
+    insta::assert_snapshot!(refusal("[aws]", "[policy]\nadministrators = [\"admins\"]\n[aws]"), @"policy.administrators: nobody is in `admins`: expected a group that somebody is in: `leads`, `oncall`");
 }

@@ -203,10 +203,20 @@ async fn on_a_signal_files_are_read_at_once() {
 }
 
 #[tokio::test]
+async fn the_signal_is_heard() {
+    let asked = Asked::listen().unwrap();
+    assert!(!asked.take());
+    let own = rustix::process::getpid();
+    rustix::process::kill_process(own, rustix::process::Signal::HUP).unwrap();
+    asked.wake().notified().await;
+    assert!(asked.take() && !asked.take());
+}
+
+#[tokio::test]
 async fn what_can_t_be_written_down_is_tried_again() {
     let desk = Desk::new();
     desk.write("halligan.toml", &format!("{}{CAROL}", sound()));
-    desk.world.store.fail_write(desk.world.store.writes() + 1, Fault::NotDone);
+    desk.world.store.fail_write(0, Fault::NotDone);
     assert_eq!(desk.look(1).await, 0);
     desk.reloading.tick(desk.world.clock.now()).await.unwrap_err();
     assert!(!desk.knows_carol(), "nothing happens unlogged");

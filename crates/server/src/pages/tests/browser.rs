@@ -112,6 +112,8 @@ impl Story {
         let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/pages");
         std::fs::create_dir_all(&directory).unwrap();
         self.chromium.screenshot(who, &directory.canonicalize().unwrap().join(format!("{name}.png"))).await;
+        let barriers = self.chromium.barriers(who).await;
+        assert!(barriers.is_empty(), "{name}: {barriers:#?}");
     }
 
     /// Somebody takes their phone, and signs in on the way to `path`.
@@ -195,7 +197,7 @@ async fn two_people_with_phones_and_passkeys() {
     story.chromium.touch("bob", true).await;
     let seen = story.chromium.press("bob", "Prove it with a passkey", "What was asked for").await;
     assert_eq!(seen.url, format!("{}{path}", story.url));
-    let seen = story.chromium.press("bob", "Acknowledge, signed with a passkey", "Signed with a passkey").await;
+    let seen = story.chromium.press("bob", "Acknowledge, signed with a passkey", "grant.activated").await;
     assert_eq!((story.site.state(&grant).await.as_str(), seen.text.contains("Your answer")), ("active", false));
     story.picture("bob", "acknowledged").await;
     story.nothing_was_complained_of(&["bob", "carol"]).await;
