@@ -186,7 +186,7 @@ async fn two_people_with_phones_and_passkeys() {
     let seen = story.chromium.follow("carol", "1 passkey of somebody else waits", "to be confirmed").await;
     Story::has(&seen, &["bob: blue key", "Fingerprint"]);
     story.picture("carol", "passkeys-dark").await;
-    story.chromium.press("carol", "Confirm blue key of bob with my passkey", "None waits").await;
+    story.chromium.press("carol", "Confirm with my passkey: blue key of bob", "None waits").await;
 
     // Not touched, then not by the right person, then proved and signed.
     story.chromium.open("bob", &format!("{}/step-up?back_to={path}", story.url)).await;
