@@ -2,6 +2,10 @@
 //!
 //! Free text never stands here but in the [`Personal`] part beside it.
 
+mod bounded;
+mod recorded;
+mod revoked;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -14,95 +18,11 @@ use crate::catalogue::RoleArn;
 use crate::grant::{Evidence, ExtensionHash, Limits, RequestHash, ScopeHash};
 use crate::iam::{SessionName, SourceIdentity};
 use crate::id::{GrantId, MintId, Nonce, PersonId, ScopeId};
-use crate::signed::Signed;
-use crate::text::Reason;
+use crate::signed::{Enrolment, Signed};
 
-/// The personal part of an entry: free text, addresses, names. It is committed
-/// to by a salted hash and kept beside the entry, so that it can be erased.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Personal(pub BTreeMap<String, String>);
-
-impl Personal {
-    /// Whether there is nothing personal.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// With one more field.
-    #[must_use]
-    pub fn with(mut self, field: &str, text: impl Into<String>) -> Self {
-        self.0.insert(field.to_owned(), text.into());
-        self
-    }
-}
-
-/// An event with its personal part.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    /// What happened.
-    pub event: Event,
-    /// What of it can be erased.
-    pub personal: Personal,
-}
-
-impl Recorded {
-    /// An event without personal data.
-    #[must_use]
-    pub fn plain(event: Event) -> Self {
-        Self { event, personal: Personal::default() }
-    }
-
-    /// An event that somebody gave a reason for.
-    #[must_use]
-    pub fn with_reason(event: Event, reason: &Reason) -> Self {
-        Self { event, personal: Personal::default().with("reason", reason.as_str()) }
-    }
-}
-
-/// So many bytes of a list, in JSON, fit into an entry with two others and all the rest of it.
-const LIST_BYTES_MAX: usize = 1_000;
-/// Rules stand beside more: a passkey's signature, hashes, a role's ARN.
-const RULES_BYTES_MAX: usize = 400;
-const TEXT_CHARACTERS_MAX: usize = 400;
-
-/// A list of texts that fits into an entry: what is too much is counted.
-#[must_use]
-pub fn bounded(texts: Vec<String>) -> Vec<String> {
-    bounded_to(LIST_BYTES_MAX, texts)
-}
-
-/// The rules that decided, as they fit into an entry.
-#[must_use]
-pub fn bounded_rules(rules: Vec<String>) -> Vec<String> {
-    bounded_to(RULES_BYTES_MAX, rules)
-}
-
-fn bounded_to(mut left: usize, texts: Vec<String>) -> Vec<String> {
-    // A text alone fills no list.
-    let (all, each) = (texts.len(), left / 2);
-    let mut kept = Vec::new();
-    for text in texts {
-        let mut text = crate::text::printable(&text, TEXT_CHARACTERS_MAX);
-        while json_bytes(&text) > each {
-            text.pop();
-        }
-        let Some(rest) = left.checked_sub(json_bytes(&text)) else { break };
-        left = rest;
-        kept.push(text);
-    }
-    if kept.len() < all {
-        kept.push(format!("… and {} more", all - kept.len()));
-    }
-    kept
-}
-
-/// With its quotes and the comma behind.
-fn json_bytes(text: &str) -> usize {
-    // A text can always be written.
-    serde_json::to_string(text).map_or(0, |json| json.len() + 1)
-}
+pub use bounded::{bounded, bounded_rules};
+pub use recorded::{Personal, Recorded};
+pub use revoked::RevokedBy;
 
 /// What happened. The names are the log's, kept for as long as it is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -536,20 +456,7 @@ pub enum Event {
     },
     /// A person enrolled a passkey. It doesn't count for acknowledgements yet.
     #[serde(rename = "passkey.enrolled")]
-    PasskeyEnrolled {
-        /// The id of its credential, base64url.
-        credential: String,
-        /// What it signs with: `ES256`, `EdDSA` or `RS256`.
-        algorithm: String,
-        /// Its public half: `SubjectPublicKeyInfo` in DER, base64url.
-        public_key: String,
-        /// For which relying party: the host that people see.
-        rp_id: String,
-        /// At which origin.
-        origin: String,
-        /// What a second person's signature confirms: SHA-256 over person, credential and key.
-        enrolment: String,
-    },
+    PasskeyEnrolled(Enrolment),
     /// An enrolment was told on a channel that the browser has no part in. It counts for acknowledgements a day later.
     #[serde(rename = "passkey.noticed")]
     PasskeyNoticed {
@@ -628,20 +535,4 @@ impl Event {
         let json = serde_json::to_value(self).unwrap_or_default();
         json.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     }
-}
-
-/// The `cause` of a revocation, without its free text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RevokedBy {
-    /// A person with that right.
-    Person(PersonId),
-    /// A second person who declined an emergency start.
-    Declined(PersonId),
-    /// Its incident closed.
-    IncidentClosed,
-    /// AWS's record says that it was ended before: the store had been restored.
-    FoundEnded,
-    /// Nobody acknowledged an emergency start in time.
-    AcknowledgementOverdue,
 }

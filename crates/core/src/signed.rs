@@ -1,4 +1,4 @@
-//! What a passkey signed, as entries carry it.
+//! What a passkey signed, and what it is, as entries carry it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,4 +33,21 @@ impl Signed {
         texts.iter().all(|text| text.len() <= CHARACTERS_MAX)
             && texts.iter().map(|text| text.len()).sum::<usize>() <= 2 * CHARACTERS_MAX
     }
+}
+
+/// A passkey that somebody enrolled. Nothing of it is signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Enrolment {
+    /// The id of its credential, base64url.
+    pub credential: String,
+    /// What it signs with: `ES256`, `EdDSA` or `RS256`.
+    pub algorithm: String,
+    /// Its public half: `SubjectPublicKeyInfo` in DER, base64url.
+    pub public_key: String,
+    /// For which relying party: the host that people see.
+    pub rp_id: String,
+    /// At which origin.
+    pub origin: String,
+    /// What a second person's signature confirms: SHA-256 over person, credential and key.
+    pub enrolment: String,
 }

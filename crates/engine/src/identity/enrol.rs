@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use halligan_core::actor::Human;
 use halligan_core::event::{Event, Recorded};
-use halligan_core::signed::Signed;
+use halligan_core::signed::{Enrolment, Signed};
 use halligan_core::text::printable;
 use halligan_log::passkey::{Registration, Verb, challenge, person_hash};
 use jiff::Timestamp;
@@ -136,14 +136,14 @@ impl Identity {
             counter: enrolled.counter,
         };
         let enrolment = enrolment_of(&passkey);
-        let event = Event::PasskeyEnrolled {
+        let event = Event::PasskeyEnrolled(Enrolment {
             credential: passkey.credential.clone(),
             algorithm: passkey.public_key.algorithm.as_str().to_owned(),
             public_key: passkey.public_key.spki.clone(),
             rp_id: here.0,
             origin: self.settings.public_url.clone(),
             enrolment: enrolment.clone(),
-        };
+        });
         let mut recorded = from_address(event, address);
         recorded.personal = recorded.personal.with("label", label);
         let draft = self.draft(Some(&caller.party), passkey_subject(&enrolment), recorded);

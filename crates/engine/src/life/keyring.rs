@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use halligan_core::actor::Human;
 use halligan_core::entry::{Entry, Sealed};
 use halligan_core::event::Event;
-use halligan_core::signed::Signed;
+use halligan_core::signed::{Enrolment, Signed};
 use halligan_log::passkey::{Algorithm, Assertion, PasskeyFault, PublicKey, Relying, Verb, challenge, enrolment_hash};
 use jiff::{SignedDuration, Timestamp};
 
@@ -76,7 +76,7 @@ impl Keyring {
     #[must_use]
     pub fn changed_by(entry: &Entry) -> Option<&str> {
         match &entry.event {
-            Event::PasskeyEnrolled { credential, .. }
+            Event::PasskeyEnrolled(Enrolment { credential, .. })
             | Event::PasskeyNoticed { credential, .. }
             | Event::PasskeyConfirmed { credential, .. }
             | Event::PasskeyRemoved { credential, .. }
@@ -108,7 +108,7 @@ impl Keyring {
         let entry = &sealed.entry;
         let (by, at) = (entry.actor.human(), entry.decided_at());
         match &entry.event {
-            Event::PasskeyEnrolled { credential, algorithm, public_key, rp_id, origin: _, enrolment } => {
+            Event::PasskeyEnrolled(Enrolment { credential, algorithm, public_key, rp_id, origin: _, enrolment }) => {
                 let algorithm = Algorithm::ALL.into_iter().find(|known| known.as_str() == algorithm.as_str());
                 let key = PublicKey { algorithm: algorithm.ok_or(Unsound::Key)?, spki: public_key.clone() };
                 key.check().map_err(|_| Unsound::Key)?;

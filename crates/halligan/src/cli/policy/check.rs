@@ -69,18 +69,18 @@ pub fn run(args: &Args, detail: Detail, context: &Context) -> Result<ExitCode, F
 fn examine(args: &Args) -> Result<Report, Failure> {
     let files = Files::of(args.directory.as_deref(), args.config.as_deref())?;
     let (tests, mut errors) = world::tests(&files.tests);
-    let mut worlds: Vec<_> = tests.iter().map(|(_, file)| file.world()).collect();
+    let mut known = world::known(&tests.iter().map(|(_, file)| file.world()).collect::<Vec<_>>());
     // With a configuration, what it doesn't have can't be named, whatever the tests have.
     if let Some(configuration) = &args.config {
         match Config::load(configuration) {
-            Ok(loaded) => worlds = vec![world::of_configuration(&loaded)],
+            Ok(loaded) => known = world::known_of_configuration(&loaded),
             Err(error) => {
                 errors.extend(error.problems().into_iter().map(|problem| of_configuration(&problem)));
                 return Ok(Report { place: files.place, errors, ..Report::default() });
             }
         }
     }
-    let policies = match PolicySet::load(&files.policies, &world::known(&worlds)) {
+    let policies = match PolicySet::load(&files.policies, &known) {
         Ok(policies) => policies,
         Err(wrong) => {
             let mut warnings = Vec::new();

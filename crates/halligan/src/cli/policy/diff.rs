@@ -59,8 +59,11 @@ pub fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
 fn compare(args: &Args, context: &Context) -> Result<Compared, Failure> {
     let (old, new) = (Files::read(&args.old)?, Files::read(&args.new)?);
     let mut wrong = Vec::new();
-    let worlds = match &args.config {
-        Some(configuration) => vec![world::of_configuration(&world::configuration(configuration)?)],
+    let (worlds, known) = match &args.config {
+        Some(configuration) => {
+            let loaded = world::configuration(configuration)?;
+            (vec![world::of_configuration(&loaded)], world::known_of_configuration(&loaded))
+        }
         None => {
             // The newer tests say who is who now.
             let mut worlds = Vec::new();
@@ -69,10 +72,10 @@ fn compare(args: &Args, context: &Context) -> Result<Compared, Failure> {
                 worlds.extend(tests.iter().map(|(_, file)| file.world()));
                 wrong.extend(errors);
             }
-            worlds
+            let known = world::known(&worlds);
+            (worlds, known)
         }
     };
-    let known = world::known(&worlds);
     let mut load = |files: &Files| PolicySet::load(&files.policies, &known).map_err(|errors| wrong.extend(errors)).ok();
     let (Some(before), Some(now)) = (load(&old), load(&new)) else { return Ok(Compared::Wrong(wrong)) };
     if !wrong.is_empty() {

@@ -1,7 +1,7 @@
 //! `halligan policy explain`
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::builder::PossibleValuesParser;
@@ -13,7 +13,7 @@ use halligan_core::incident::{IncidentRef, IncidentStatus};
 use halligan_engine::access::Directory;
 use halligan_engine::ports::Incidents;
 use halligan_policy::explain::{Alternatives, Explanation};
-use halligan_policy::{Action, Incident, Machine, Occasion, Person, PolicySet, SignInMethod, Who, World};
+use halligan_policy::{Action, Incident, Known, Machine, Occasion, Person, PolicySet, SignInMethod, Who, World};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -103,14 +103,16 @@ fn action() -> impl clap::builder::TypedValueParser<Value = Action> {
 /// The answer, and what it rests on.
 #[derive(Debug)]
 pub struct Explained {
-    explanation: Explanation,
+    /// Of the policies.
+    pub explanation: Explanation,
     /// What the program refuses, whatever policies say.
-    fixed: Vec<String>,
+    pub fixed: Vec<String>,
     /// The incident, if one was named.
-    incident: Option<String>,
-    occasion: Occasion,
+    pub incident: Option<String>,
+    /// What was asked.
+    pub occasion: Occasion,
     /// What isn't known here, and could matter.
-    remarks: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 /// Prints it. That it was explained is what counts: the exit code is 0 for a refusal, too.
@@ -139,7 +141,12 @@ pub async fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
 pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failure> {
     let mut loaded = world::configuration(&args.config)?;
     let mut world = world::of_configuration(&loaded);
+    let known = world::known_of_configuration(&loaded);
     let said = &args.occasion;
+    if let Some(strange) = said.group.iter().find(|group| !known.groups.contains(*group)) {
+        let there: Vec<String> = known.groups.iter().map(|group| format!("`{group}`")).collect();
+        return Err(Failure::Usage(format!("there is no group `{strange}`: expected one of {}", there.join(", "))));
+    }
     let directory = loaded.rules.access().directory;
     introduce(&args.who, said, &directory, &mut world)?;
     let mut remarks = Vec::new();
@@ -147,7 +154,7 @@ pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failur
         remarks.push("tokens say groups, too, which are not known here: name them by --group".to_owned());
     }
     let policies = match &args.policies {
-        Some(path) => other_policies(path, &world)?,
+        Some(path) => other_policies(path, &known)?,
         None => loaded.rules.policies.clone(),
     };
     let role = world.roles.iter().find(|(id, _)| id.as_str() == args.target).map(|(_, role)| role.clone());
@@ -160,19 +167,17 @@ pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failur
     let occasion = said.occasion(args, role.as_ref(), incident, context.now())?;
     let question = world.question(&args.who, args.action, &args.target, &occasion).map_err(Failure::Usage)?;
     fixed.extend(of_the_program(args.action, &question, role.as_ref(), &occasion));
-    let alternatives = Alternatives {
-        groups: world.known().groups,
-        severities: said.severity.iter().cloned().collect::<BTreeSet<_>>(),
-    };
+    let alternatives =
+        Alternatives { groups: known.groups, severities: said.severity.iter().cloned().collect::<BTreeSet<_>>() };
     let explanation = policies.explain(&question, &alternatives);
     let incident = said.incident.as_ref().and(occasion.incident.as_ref());
     let incident = incident.zip(said.incident.as_ref()).map(|(tool, named)| format!("{}:{}", tool.provider, named.id));
     Ok(Explained { explanation, fixed, incident, occasion, remarks })
 }
 
-fn other_policies(path: &std::path::Path, world: &World) -> Result<PolicySet, Failure> {
+fn other_policies(path: &Path, known: &Known) -> Result<PolicySet, Failure> {
     let files = Files::read(path)?;
-    PolicySet::load(&files.policies, &world.known()).map_err(|errors| {
+    PolicySet::load(&files.policies, known).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(|error| words::lines(&error.to_string())).collect();
         Failure::Usage(format!("the policies can't be used:\n{}", errors.join("\n")))
     })

@@ -6,12 +6,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
+use halligan_core::actor::{Freshness, Human, Party, Shown};
+use halligan_core::incident::{IncidentRef, OpenIncident};
+use halligan_engine::access::{Asker, Matter};
+use halligan_engine::fakes::world::FakeWorld;
+use halligan_policy::Action;
+use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::check::Detail;
 use super::{check, diff, explain};
 use crate::cli::{Context, Global};
 use crate::client::token::tests::Still;
+use crate::config::Config;
 use crate::config::tests::SOUND;
 
 pub fn parsed<A: clap::Args>(line: &[&str]) -> A {
@@ -314,6 +321,7 @@ async fn who_and_what_is_not_there() {
         "--as alice --action request --target admin --scope everything",
         "--as alice --on-behalf-of bob --action request --target admin",
         "--as bob --action acknowledge --target admin --requester nobody",
+        "--as bob --group onclal --action acknowledge --target admin",
     ] {
         said.push(place.explained(&line.split(' ').collect::<Vec<_>>()).await);
     }
@@ -325,6 +333,7 @@ async fn who_and_what_is_not_there() {
     the role `admin` has no scope `everything`: expected one of `all`
     `alice` is no machine: only those act for somebody
     there is no person or machine `nobody`: expected one of alice, bob, deploy
+    there is no group `onclal`: expected one of `leads`, `oncall`
     ");
 }
 
@@ -335,4 +344,60 @@ async fn the_log_and_the_broker_have_no_scope() {
         let text = place.explained(&line.split(' ').collect::<Vec<_>>()).await;
         assert!(!text.contains("scope"), "{text}");
     }
+}
+
+/// The broker's own judge, on the same occasion, says the same to the letter.
+#[tokio::test]
+async fn it_says_what_the_broker_says() {
+    let place = Place::new();
+    let file = place.path("halligan.toml");
+    let loaded = Config::load(&file).unwrap();
+    let outside = FakeWorld::new(loaded.rules.access());
+    let broker = outside.start().broker;
+    let mut context = context();
+    context.clock = outside.clock.clone();
+    let party = |name: &str| -> Party {
+        let (person, known) = loaded.rules.people.iter().find(|(id, _)| id.as_str() == name).unwrap();
+        Party::Human(Human { person: person.clone(), principal: known.principals.first().unwrap().clone() })
+    };
+    let role = loaded.catalogue.roles.values().next().unwrap();
+    let incident = IncidentRef { provider: "drill".parse().unwrap(), id: "INC-1".to_owned().try_into().unwrap() };
+    let (mut permitted, mut refused) = (0, 0);
+    for (who, requester) in [("alice", "bob"), ("bob", "alice")] {
+        for action in Action::ALL.into_iter().filter(|action| !matches!(action, Action::Administer | Action::SignIn)) {
+            for (severity, mfa_age) in [(Some("sev1"), Some(60)), (Some("sev4"), Some(901)), (None, None)] {
+                let mut line = vec!["--config", file.to_str().unwrap(), "--as", who, "--target", "admin"];
+                let age = mfa_age.map(|seconds| format!("{seconds}s"));
+                line.extend(["--action", action.as_str(), "--requester", requester]);
+                line.extend(severity.iter().flat_map(|word| ["--severity", word]));
+                line.extend(age.iter().flat_map(|age| ["--mfa-age", age.as_str()]));
+                let said = explain::explain(&parsed(&line), &context).await.unwrap().explanation.decision;
+
+                let open = OpenIncident { severity: severity.map(str::to_owned), ..OpenIncident::default() };
+                let (asking, asked_for) = (party(who), party(requester));
+                let occasion = halligan_engine::access::Occasion {
+                    incident: Some((&incident, Some(&open))),
+                    scope: Some(&role.default_scope),
+                    duration: Some(SignedDuration::from_mins(30)),
+                    emergency: Some(action == Action::StartEmergency),
+                    requester: Some(&asked_for),
+                    ..Default::default()
+                };
+                let fresh = Freshness { auth_age_seconds: None, mfa_age_seconds: mfa_age };
+                let asker = Asker::then(&asking, Shown { fresh, ..Shown::default() });
+                match broker.judge().permits(asker, action, Matter::Role(role), occasion).await {
+                    Ok(rules) => {
+                        assert_eq!((true, &rules), (said.allow, &said.rules), "{line:?}");
+                        permitted += 1;
+                    }
+                    Err(problem) => {
+                        let judged = (false, &problem.rules, &problem.unmet);
+                        assert_eq!(judged, (said.allow, &said.rules, &said.unmet), "{line:?}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(permitted > 10 && refused > 10, "{permitted} permitted, {refused} refused");
 }

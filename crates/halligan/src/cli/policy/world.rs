@@ -21,19 +21,25 @@ pub fn configuration(file: &Path) -> Result<Loaded, Failure> {
 #[must_use]
 pub fn of_configuration(loaded: &Loaded) -> World {
     let rules = &loaded.rules;
-    let person = |(id, person): (&_, &crate::config::access::Person)| {
-        (halligan_core::id::PersonId::clone(id), Person { groups: person.groups.clone() })
-    };
-    let machine = |(id, groups): (&halligan_core::id::MachineId, &std::collections::BTreeSet<_>)| {
-        (id.clone(), Machine { groups: groups.clone(), on_behalf_of: None })
-    };
+    let people = rules.people.iter().map(|(id, person)| (id.clone(), Person { groups: person.groups.clone() }));
+    let machines = rules.machines.iter();
+    let machines = machines.map(|(id, groups)| (id.clone(), Machine { groups: groups.clone(), on_behalf_of: None }));
     World {
-        people: rules.people.iter().map(person).collect(),
-        machines: rules.machines.iter().map(machine).collect(),
+        people: people.collect(),
+        machines: machines.collect(),
         roles: loaded.catalogue.roles.clone(),
         log: Log { readers: rules.office.readers.clone(), overriders: rules.office.overriders.clone() },
         broker: Broker { administrators: rules.office.administrators.clone() },
     }
+}
+
+/// What policies may name in a deployment: also the groups that nobody is in but by what a token says.
+#[must_use]
+pub fn known_of_configuration(loaded: &Loaded) -> Known {
+    let mut known = of_configuration(loaded).known();
+    let said = loaded.rules.issuers.iter().filter_map(|rules| rules.groups.as_ref());
+    known.groups.extend(said.flat_map(|claim| claim.map.values().cloned()));
+    known
 }
 
 /// All of these together. What has the same name in two of them is as the first has it.
@@ -57,7 +63,7 @@ pub fn together(worlds: impl IntoIterator<Item = World>) -> World {
     all
 }
 
-/// What policies may name: whatever any of these worlds has.
+/// What policies may name: whatever any of these worlds has. For tests alone.
 #[must_use]
 pub fn known(worlds: &[World]) -> Known {
     let mut all = Known::default();

@@ -8,6 +8,9 @@ use super::{Findings, places};
 use crate::config::access::{Issuer, SignIn};
 use crate::config::model;
 
+/// The pages have `/sign-in/passkey` already.
+const PASSKEY: &str = "passkey";
+
 pub(super) fn sign_in(
     at: &str,
     sign_in: &model::SignIn,
@@ -18,6 +21,10 @@ pub(super) fn sign_in(
     let inner = format!("{at}.sign_in");
     places::secure_url(&format!("{at}.issuer"), &issuer.issuer, found)?;
     command_line(&inner, sign_in, issuer, found);
+    if name.as_str() == PASSKEY {
+        let problem = "is what the way in by passkeys is called: expected another name";
+        found.refuse(format!("{inner}.name"), problem);
+    }
     if issuer.ca_file.is_some() {
         let problem = "vouches for the host of the keys alone: whoever signs in trusts the authorities of this machine";
         found.warn(format!("{at}.ca_file"), problem);

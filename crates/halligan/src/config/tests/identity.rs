@@ -198,6 +198,8 @@ fn people_sign_in_with_what_can_be_spoken_with() {
     insta::assert_snapshot!(refusal("people = true", "people = true\nsign_in = { name = \"id\", client_id = \"web\" }"), @"issuers[0].issuer: `halligan:alice` is not a URL: expected such as `https://example.com`");
     let path = sign_in("client_id = \"web\"").replace("name = \"id\"", "name = \"../id\"");
     assert!(said_of(&path).contains("`../id` is not a name of a place"), "{}", said_of(&path));
+    let taken = sign_in("client_id = \"web\"").replace("name = \"id\"", "name = \"passkey\"");
+    insta::assert_snapshot!(said_of(&taken), @"issuers[0].sign_in.name: is what the way in by passkeys is called: expected another name");
     let twice = sign_in("client_id = \"web\"").replace(
         "[people.alice]",
         "[[issuers]]\nissuer = \"https://other.example.com\"\naudience = \"halligan\"\npeople = true\ndiscovery = true\n\
