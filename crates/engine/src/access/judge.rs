@@ -147,7 +147,8 @@ impl Judge {
         let mut permitted = Vec::new();
         for action in actions {
             let decision = self.decide(&access, asker, *action, Matter::Role(role), Occasion::default()).await?;
-            if access.directory.still(asker.party) && decision.allow {
+            // What a rule says of the occasion is told when there is one.
+            if access.directory.still(asker.party) && decision.permitted {
                 permitted.push(*action);
             }
         }

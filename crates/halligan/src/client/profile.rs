@@ -139,7 +139,7 @@ impl KeyProfile {
 }
 
 impl SignInProfile {
-    /// As [`KeyProfile::save`] has it.
+    /// As its file has it.
     ///
     /// # Errors
     /// When the name is none, or the file can't be written.
