@@ -85,6 +85,12 @@ struct OccasionArgs {
     /// How long ago they did so with a second factor
     #[arg(long, value_name = "LENGTH", value_parser = parse::duration)]
     mfa_age: Option<SignedDuration>,
+    /// They signed in with a passkey, and not with the identity provider
+    #[arg(long)]
+    passkey: bool,
+    /// The identity provider is down
+    #[arg(long)]
+    provider_down: bool,
     /// In a browser, and not by the command line
     #[arg(long)]
     web: bool,
@@ -164,7 +170,8 @@ pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failur
         Some(_) => Some(incident(said, &tools, &directory, context.now(), &mut fixed, &mut remarks).await?),
         None => None,
     };
-    let occasion = said.occasion(args, role.as_ref(), incident, context.now())?;
+    let is_person = matches!(world.who(&args.who).map_err(Failure::Usage)?, Who::Person(_));
+    let occasion = said.occasion(args, role.as_ref(), incident, is_person, context.now())?;
     let question = world.question(&args.who, args.action, &args.target, &occasion).map_err(Failure::Usage)?;
     fixed.extend(of_the_program(args.action, &question, role.as_ref(), &occasion));
     let alternatives =
@@ -286,6 +293,7 @@ impl OccasionArgs {
         args: &Args,
         role: Option<&Role>,
         incident: Option<Incident>,
+        is_person: bool,
         now: Timestamp,
     ) -> Result<Occasion, Failure> {
         let seconds = |length: SignedDuration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX);
@@ -294,7 +302,12 @@ impl OccasionArgs {
         let mut occasion = Occasion {
             time: self.at.unwrap_or(now),
             channel: if web { Channel::Web } else { Channel::Api },
-            sign_in_method: web.then_some(SignInMethod::Provider),
+            sign_in_method: is_person.then_some(if self.passkey {
+                SignInMethod::Passkey
+            } else {
+                SignInMethod::Provider
+            }),
+            provider_down: self.provider_down,
             auth_age_seconds: self.auth_age.map(seconds),
             mfa_age_seconds: self.mfa_age.map(seconds),
             signed: self.signed,
@@ -399,6 +412,12 @@ fn asked(occasion: &Occasion, named: Option<&str>) -> String {
     }
     if occasion.channel == Channel::Web {
         parts.push("in a browser".to_owned());
+    }
+    if occasion.sign_in_method == Some(SignInMethod::Passkey) {
+        parts.push("signed in with a passkey".to_owned());
+    }
+    if occasion.provider_down {
+        parts.push("the identity provider down".to_owned());
     }
     parts.join(", ")
 }

@@ -344,6 +344,12 @@ async fn the_log_and_the_broker_have_no_scope() {
         let text = place.explained(&line.split(' ').collect::<Vec<_>>()).await;
         assert!(!text.contains("scope"), "{text}");
     }
+    let mut said = Vec::new();
+    for more in ["", " --passkey", " --passkey --provider-down"] {
+        let line = format!("--as bob --action signIn --target broker{more}");
+        said.push(place.explained(&line.split(' ').collect::<Vec<_>>()).await.lines().next().unwrap().to_owned());
+    }
+    assert_eq!(said, ["bob may signIn on broker", "bob may not signIn on broker", "bob may signIn on broker"]);
 }
 
 /// The broker's own judge, on the same occasion, says the same to the letter.
@@ -384,7 +390,7 @@ async fn it_says_what_the_broker_says() {
                     ..Default::default()
                 };
                 let fresh = Freshness { auth_age_seconds: None, mfa_age_seconds: mfa_age };
-                let asker = Asker::then(&asking, Shown { fresh, ..Shown::default() });
+                let asker = Asker::new(&asking, Shown { fresh, ..Shown::default() });
                 match broker.judge().permits(asker, action, Matter::Role(role), occasion).await {
                     Ok(rules) => {
                         assert_eq!((true, &rules), (said.allow, &said.rules), "{line:?}");
