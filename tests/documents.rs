@@ -133,7 +133,9 @@ fn fault(cache: &mut BTreeMap<Vec<String>, Option<String>>, arguments: &[String]
             if command.is_empty() && flag == "profile" {
                 words.next();
             }
-        } else if command.is_empty() || (command == ["token"] || command == ["log"]) {
+        } else if command.is_empty()
+            || ["token", "log", "policy", "config"].map(|group| command == [group]).contains(&true)
+        {
             command.push(word.clone());
         }
     }
