@@ -245,20 +245,43 @@ impl Config {
     /// # Errors
     /// It can't be read, understood or used.
     pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
+        Self::load_from(path, false)
+    }
+
+    /// The same on another machine than the broker's: secrets and certificates may be missing. For whoever
+    /// looks at people, roles and policies; no broker can start with it.
+    ///
+    /// # Errors
+    /// As [`Config::load`] has them.
+    pub fn load_elsewhere(path: &Path) -> Result<Loaded, ConfigError> {
+        Self::load_from(path, true)
+    }
+
+    fn load_from(path: &Path, elsewhere: bool) -> Result<Loaded, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         let file = std::path::absolute(path).map_err(unreadable)?;
         let text = std::fs::read_to_string(&file).map_err(unreadable)?;
-        Self::read(&text, &file, &|name| std::env::var(name).ok())
+        Self::checked(&text, &file, &|name| std::env::var(name).ok(), elsewhere)
     }
 
     /// Reads and checks `text`, as if it stood in `file`, an absolute path.
+    #[cfg(test)]
     fn read(text: &str, file: &Path, variable: check::Variable<'_>) -> Result<Loaded, ConfigError> {
+        Self::checked(text, file, variable, false)
+    }
+
+    fn checked(
+        text: &str,
+        file: &Path,
+        variable: check::Variable<'_>,
+        elsewhere: bool,
+    ) -> Result<Loaded, ConfigError> {
         let path = || file.to_owned();
         let config: Self =
             toml::from_str(text).map_err(|source| ConfigError::Malformed { path: path(), source: Box::new(source) })?;
         let base = file.parent().unwrap_or(Path::new("/"));
         let sha256 = hex::encode(Sha256::digest(text));
-        check::check(config, sha256, base, variable)
+        check::check(config, sha256, base, variable, elsewhere)
             .map_err(|problems| ConfigError::Unusable { path: path(), problems })
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use halligan_connect::oidc::{HttpKeySets, KeySource};
 use halligan_core::id::{GroupId, MachineId};
 use halligan_engine::access::{GroupsClaim, IssuerKind, IssuerRules, MfaSigns, Unlinked};
+use halligan_engine::identity::PASSKEY_ISSUER;
 use halligan_server::auth::{Algorithm, Issuer as Tokens, IssuerKeys, TokenKey};
 use jiff::SignedDuration;
 
@@ -34,6 +35,11 @@ pub(super) fn issuers(issuers: Vec<model::Issuer>, found: &mut Findings<'_>) -> 
         if !names.insert(issuer.issuer.as_str()) {
             let problem =
                 format!("`{}` is there twice: expected each issuer once, with all its keys", shown(&issuer.issuer));
+            found.refuse(format!("issuers[{index}].issuer"), problem);
+        }
+        if issuer.issuer == PASSKEY_ISSUER {
+            let problem =
+                format!("`{PASSKEY_ISSUER}` is the broker's own name for logins by passkey: expected another");
             found.refuse(format!("issuers[{index}].issuer"), problem);
         }
     }

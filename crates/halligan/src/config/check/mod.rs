@@ -29,10 +29,15 @@ use super::{Loaded, Passkeys, Problem, Store};
 /// Looks up an environment variable.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Stands for a secret that isn't here: what a store, a header and a password take.
+const UNREAD: &str = "postgres://unread.invalid/unread";
+
 /// What is found while checking.
 pub(super) struct Findings<'a> {
     base: &'a Path,
     variable: Variable<'a>,
+    /// Secrets, and files for the broker's eyes, may be missing: nothing is started.
+    elsewhere: bool,
     refused: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -56,7 +61,7 @@ impl Findings<'_> {
     /// The path of a file that `field` names, which is there and ours to read.
     fn readable(&mut self, field: &str, path: &Path) -> PathBuf {
         let path = self.path(path);
-        if let Err(error) = std::fs::File::open(&path) {
+        if let (Err(error), false) = (std::fs::File::open(&path), self.elsewhere) {
             self.refuse(field, format!("the file {} can't be read: {error}", path.display()));
         }
         path
@@ -76,6 +81,14 @@ impl Findings<'_> {
 
     /// The secret that `field` refers to.
     fn secret(&mut self, field: &str, reference: &SecretRef) -> Option<SecretString> {
+        let is_here = |findings: &Self| match reference {
+            SecretRef::Env(name) => (findings.variable)(name).is_some(),
+            SecretRef::File(path) => std::fs::File::open(findings.path(path)).is_ok(),
+            SecretRef::Literal => true,
+        };
+        if self.elsewhere && !is_here(self) {
+            return Some(UNREAD.into());
+        }
         let text = match reference {
             SecretRef::Env(name) => {
                 let value = (self.variable)(name);
@@ -106,12 +119,19 @@ impl Findings<'_> {
     }
 }
 
-/// Checks a configuration whose file is in the directory `base`.
+/// Checks a configuration whose file is in the directory `base`. `elsewhere`: not on the broker's
+/// machine, so its secrets and certificates may be missing; nothing can be started with it then.
 ///
 /// # Errors
 /// Everything that can't be used.
-pub fn check(config: Config, sha256: String, base: &Path, variable: Variable<'_>) -> Result<Loaded, Vec<Problem>> {
-    let mut findings = Findings { base, variable, refused: Vec::new(), warnings: Vec::new() };
+pub fn check(
+    config: Config,
+    sha256: String,
+    base: &Path,
+    variable: Variable<'_>,
+    elsewhere: bool,
+) -> Result<Loaded, Vec<Problem>> {
+    let mut findings = Findings { base, variable, elsewhere, refused: Vec::new(), warnings: Vec::new() };
     let found = &mut findings;
     let Config {
         deployment,

@@ -54,8 +54,8 @@ pub struct Issuer {
     #[serde(default = "subject_claims")]
     pub subject_claims: Vec<String>,
     /// What becomes of a login that no person of `people` has. `refuse`: it is nobody's. `admit`: it is a person of
-    /// its own, whose groups its tokens say (`groups`); only where this is the one issuer of people, since of two, one
-    /// human would be two persons.
+    /// its own, whose groups its tokens say (`groups`): only where this is the one issuer of people, since of two, one
+    /// human would be two persons, and only where it vouches for nobody but the people of one organisation.
     #[serde(default)]
     pub unlinked: Unlinked,
     /// Where its tokens say which groups somebody is in. They count beside those of `people`, for as long as

@@ -58,6 +58,60 @@ fn the_example_of_the_reference_is_sound() {
     assert!(!format!("{loaded:?}").contains("halligan-test-secret"));
 }
 
+/// Puts what `from` says into `into`: tables into tables, lists behind lists.
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (name, value) in from {
+        match (into.get_mut(&name), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (Some(toml::Value::Array(into)), toml::Value::Array(from)) => into.extend(from),
+            (_, value) => drop(into.insert(name, value)),
+        }
+    }
+}
+
+#[test]
+fn the_examples_of_the_page_on_identity_are_sound() {
+    let directory = TempDir::new().unwrap();
+    let authority = directory.path().join("ca.crt");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&authority, made.cert.pem()).unwrap();
+    let page = include_str!("../../../../../docs/identity.md")
+        .replace("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", authority.to_str().unwrap());
+    let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+    let blocks: Vec<toml::Table> =
+        blocks.map(|text| text.parse().unwrap_or_else(|error| panic!("{error}: {text}"))).collect();
+    let sections = ["issuers", "people"];
+    let (whole, settings): (Vec<_>, Vec<_>) =
+        blocks.into_iter().partition(|block| sections.iter().any(|section| block.contains_key(*section)));
+    assert!(whole.len() >= 4 && settings.len() >= 2, "the page has examples");
+    let mut config: toml::Table = SOUND.replace("oncall", "on-call").parse().unwrap();
+    sections.iter().for_each(|section| drop(config.remove(*section)));
+    whole.into_iter().for_each(|block| merge(&mut config, block));
+    let read = |config: &toml::Table| {
+        let variable = |name: &str| super::variable(if name == "OIDC_SECRET" { "TOOL_TOKEN" } else { name });
+        let text = toml::to_string(config).unwrap();
+        Config::read(&text, Path::new("/etc/halligan.toml"), &variable).unwrap_or_else(|error| panic!("{error}"))
+    };
+    assert_eq!(read(&config).issuers.len(), 3);
+    // Single settings are those of a provider; where it is another one, its people are elsewhere.
+    for settings in settings {
+        let mut config = config.clone();
+        let issuers = config["issuers"].as_array_mut().unwrap();
+        settings.into_iter().for_each(|(name, value)| drop(issuers[0].as_table_mut().unwrap().insert(name, value)));
+        let issuer = issuers[0]["issuer"].as_str().unwrap().to_owned();
+        let two_parts = issuers[0].get("subject_claims").is_some();
+        for (_, person) in config["people"].as_table_mut().unwrap() {
+            let login = person["principals"][0].as_table_mut().unwrap();
+            login.insert("issuer".to_owned(), issuer.clone().into());
+            if two_parts {
+                let subject = format!("tenant/{}", login["subject"].as_str().unwrap());
+                login.insert("subject".to_owned(), subject.into());
+            }
+        }
+        read(&config);
+    }
+}
+
 #[test]
 fn people_logins_and_groups_belong_together() {
     let loaded = read(SOUND).unwrap();

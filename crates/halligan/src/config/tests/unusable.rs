@@ -86,6 +86,11 @@ fn issuers_can_be_checked() {
 }
 
 #[test]
+fn the_broker_s_own_names_are_nobody_elses() {
+    insta::assert_snapshot!(refusals(&[("\"halligan:bob\"\naudience", "\"halligan:passkey\"\naudience"), ("\"halligan:bob\"", "\"halligan:passkey\"")]), @"issuers[1].issuer: `halligan:passkey` is the broker's own name for logins by passkey: expected another");
+}
+
+#[test]
 fn a_login_is_one_person_s() {
     let alice = "{ issuer = \"halligan:alice\", subject = \"alice\" }";
     let bob = "{ issuer = \"halligan:bob\", subject = \"bob\" }";
