@@ -234,7 +234,7 @@ async fn refusals_have_exit_codes_and_say_why() {
     nobody.env("HALLIGAN_HOME", world.directory());
     assert_eq!(world.run(nobody).await.code, 4);
     let me = world.cli("alice-phone", &["whoami", "--json"]).await.ok().json();
-    assert_eq!((&me["person"], &me["issuer"]), (&"alice".into(), &"halligan:alice-phone".into()));
+    assert_eq!((&me["name"], &me["issuer"]), (&"alice".into(), &"halligan:alice-phone".into()));
 
     let withdrawn = world.cli("alice", &["withdraw", id(&pending), "--json"]).await.ok().json();
     assert_eq!(withdrawn["state"], "withdrawn");
