@@ -120,6 +120,9 @@ fn help(cache: &mut BTreeMap<Vec<String>, Option<String>>, command: &[String]) -
     cache.entry(command.to_vec()).or_insert_with(ask).clone()
 }
 
+/// Commands that have commands.
+const GROUPS: [&str; 4] = ["config", "log", "policy", "token"];
+
 /// Why a command line is none, if it isn't one.
 fn fault(cache: &mut BTreeMap<Vec<String>, Option<String>>, arguments: &[String]) -> Option<String> {
     let own = arguments.split(|argument| argument == "--").next().unwrap();
@@ -133,9 +136,7 @@ fn fault(cache: &mut BTreeMap<Vec<String>, Option<String>>, arguments: &[String]
             if command.is_empty() && flag == "profile" {
                 words.next();
             }
-        } else if command.is_empty()
-            || ["token", "log", "policy", "config"].map(|group| command == [group]).contains(&true)
-        {
+        } else if command.is_empty() || GROUPS.iter().any(|group| command == [*group]) {
             command.push(word.clone());
         }
     }
