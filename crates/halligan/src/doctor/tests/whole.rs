@@ -36,35 +36,35 @@ fn people_read_a_line_a_check() {
 fn machines_read_all_of_it() {
     insta::assert_snapshot!(format!("{:#}", present::json(&report())), @r#"
     {
+      "ok": false,
       "checks": [
         {
           "check": "configuration",
-          "finding": "it can be used",
           "of": null,
-          "status": "ok"
+          "status": "ok",
+          "finding": "it can be used"
         },
         {
           "check": "archive",
-          "finding": "access denied\u001b[2J",
-          "mend": "let the broker assume its reader",
           "of": "frankfurt",
-          "status": "failed"
+          "status": "failed",
+          "finding": "access denied\u001b[2J",
+          "mend": "let the broker assume its reader"
         },
         {
           "check": "protection",
-          "finding": "retention: 1 day, expected 400: set it",
-          "mend": null,
           "of": "frankfurt",
-          "status": "failed"
+          "status": "failed",
+          "finding": "retention: 1 day, expected 400: set it",
+          "mend": null
         },
         {
           "check": "sink",
-          "finding": "only writing would tell",
           "of": "cloudwatch",
-          "status": "skipped"
+          "status": "skipped",
+          "finding": "only writing would tell"
         }
       ],
-      "ok": false,
       "warnings": [
         {
           "field": "log.witnesses",
