@@ -28,12 +28,15 @@ struct CheckArgs {
     /// The configuration file of `halligan serve`
     #[arg(long, env = "HALLIGAN_CONFIG", value_name = "FILE")]
     config: PathBuf,
+    /// This is not the broker's machine: its secrets and certificates may be missing
+    #[arg(long)]
+    elsewhere: bool,
 }
 
 /// Prints what is wrong with it; the exit code is 1 where the broker would not start.
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
     let What::Check(args) = &args.what;
-    let loaded = Config::load(&args.config);
+    let loaded = if args.elsewhere { Config::load_elsewhere(&args.config) } else { Config::load(&args.config) };
     let name = words::inline(&args.config.display().to_string());
     if context.ui.json {
         context.ui.print_json(&as_json(&loaded))?;
@@ -133,6 +136,26 @@ mod tests {
             json["errors"].as_array().unwrap().iter().any(|error| error["field"] == "roles.admin.regions[0]"),
             "{json}"
         );
+    }
+
+    #[test]
+    fn on_another_machine_secrets_may_be_missing_and_must_not_stand_in_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("halligan.toml");
+        let store = "deployment = \"test\"\n\n[store]\nurl_from = { env = \"NO_SUCH_VARIABLE_HERE\" }\n\n[server]\nlisten = \"0.0.0.0:443\"\npublic_url = \"https://halligan.example.com\"\n\n[server.tls]\ncertificate_file = \"none.pem\"\nkey_file = \"none.key\"\n";
+        let text = SOUND.replace("TOOL_TOKEN", "NO_SUCH_TOKEN_HERE").replace("deployment = \"test\"", store);
+        std::fs::write(&file, &text).unwrap();
+        let fields = |loaded: Outcome| -> Vec<String> {
+            let problems = loaded.err().map(|error| error.problems()).unwrap_or_default();
+            problems.into_iter().map(|problem| problem.field).collect()
+        };
+        let here = fields(Config::load(&file));
+        for field in ["store.url_from", "server.tls.key_file", "incidents.tool.secret_headers.Authorization"] {
+            assert!(here.iter().any(|found| found == field), "{field}: {here:?}");
+        }
+        assert_eq!(fields(Config::load_elsewhere(&file)), Vec::<String>::new());
+        std::fs::write(&file, text.replace("{ env = \"NO_SUCH_TOKEN_HERE\" }", "\"Token s3cret\"")).unwrap();
+        assert_eq!(fields(Config::load_elsewhere(&file)), ["incidents.tool.secret_headers.Authorization"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum ProfileError {
     #[error("`{0}` is no profile name: expected 1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit")]
     Name(String),
     /// No such file.
-    #[error("there is no profile `{name}`: expected the file `{}`, or `halligan login --profile {name} --url https://…` to make it", path.display())]
+    #[error("there is no profile `{name}`: expected the file `{}`; `halligan login --profile {name} --url https://…` makes it", path.display())]
     Missing {
         /// Its name.
         name: String,

@@ -270,12 +270,7 @@ impl Config {
         Self::checked(text, file, variable, false)
     }
 
-    fn checked(
-        text: &str,
-        file: &Path,
-        variable: check::Variable<'_>,
-        elsewhere: bool,
-    ) -> Result<Loaded, ConfigError> {
+    fn checked(text: &str, file: &Path, variable: check::Variable<'_>, elsewhere: bool) -> Result<Loaded, ConfigError> {
         let path = || file.to_owned();
         let config: Self =
             toml::from_str(text).map_err(|source| ConfigError::Malformed { path: path(), source: Box::new(source) })?;

@@ -72,7 +72,7 @@ fn examine(args: &Args) -> Result<Report, Failure> {
     let mut known = world::known(&tests.iter().map(|(_, file)| file.world()).collect::<Vec<_>>());
     // With a configuration, what it doesn't have can't be named, whatever the tests have.
     if let Some(configuration) = &args.config {
-        match Config::load(configuration) {
+        match Config::load_elsewhere(configuration) {
             Ok(loaded) => known = world::known_of_configuration(&loaded),
             Err(error) => {
                 errors.extend(error.problems().into_iter().map(|problem| of_configuration(&problem)));
