@@ -14,6 +14,8 @@ use super::{Findings, machines, places, shown, sign_in};
 use crate::config::access::Issuer;
 use crate::config::model;
 
+/// It stands in every entry of whoever comes from there.
+const ISSUER_BYTES_MAX: usize = 255;
 const LIFETIME_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Claims that change, or that people choose: one human could become two persons, or another.
 pub(super) const MUTABLE: [&str; 6] = ["email", "preferred_username", "upn", "name", "nickname", "unique_name"];
@@ -160,6 +162,13 @@ fn groups_claim(at: &str, groups: &model::GroupsClaim, found: &mut Findings<'_>)
 
 /// How its tokens are checked.
 fn checked(at: &str, issuer: model::Issuer, found: &mut Findings<'_>) -> Option<Issuer> {
+    if issuer.issuer.len() > ISSUER_BYTES_MAX {
+        let problem = format!(
+            "has {} bytes: expected at most {ISSUER_BYTES_MAX}, as entries of the log hold",
+            issuer.issuer.len()
+        );
+        found.refuse(format!("{at}.issuer"), problem);
+    }
     let max_lifetime = issuer.max_lifetime;
     if max_lifetime.get() > LIFETIME_MAX {
         let problem = format!("`{max_lifetime}` is longer than a token should be good for: expected at most 24h");

@@ -16,6 +16,8 @@ use crate::config::values::Period;
 /// or become: who needs longer asks again, and is acknowledged again.
 const SESSION_MIN: SignedDuration = SignedDuration::from_hours(1);
 const LONGEST: SignedDuration = SignedDuration::from_hours(12);
+/// What was seen in each stands in one entry. AWS has fewer.
+const REGIONS_MAX: usize = 40;
 /// Emergency starts end within minutes unless somebody says yes.
 const EMERGENCY_MAX: SignedDuration = SignedDuration::from_hours(1);
 
@@ -118,6 +120,13 @@ fn identity(at: &str, role: &model::Role, found: &mut Findings<'_>) {
         found.refuse(
             format!("{at}.regions"),
             "is empty, so no end could be observed: expected at least one, such as `eu-central-1`",
+        );
+    }
+    if role.regions.len() > REGIONS_MAX {
+        let (count, field) = (role.regions.len(), format!("{at}.regions"));
+        found.refuse(
+            field,
+            format!("has {count} Regions: expected at most {REGIONS_MAX}, as an entry of the log holds"),
         );
     }
     for (index, name) in role.regions.iter().enumerate() {

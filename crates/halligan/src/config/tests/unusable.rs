@@ -132,6 +132,14 @@ fn roles_are_ones_that_aws_takes() {
     insta::assert_snapshot!(refusal("role/revoker", "role/admin"), @"roles.admin.revoker: is the IAM role of `admin`, and who breaks the glass must not be able to write the deny: expected a role of its own");
     insta::assert_snapshot!(refusal("\"test-0001\"", "\"ä\""), @"roles.admin.external_id: `ä` is not an external id: expected 2 to 1224 of letters, digits and `_+=,.@:/-`");
     insta::assert_snapshot!(refusal("regions = [\"eu-central-1\"]", "regions = []"), @"roles.admin.regions: is empty, so no end could be observed: expected at least one, such as `eu-central-1`");
+    let many: Vec<String> = (0..41).map(|n| format!("eu-central-{n}")).collect();
+    insta::assert_snapshot!(refusal("regions = [\"eu-central-1\"]", &format!("regions = {many:?}")), @"roles.admin.regions: has 41 Regions: expected at most 40, as an entry of the log holds");
+    let issuer = format!("https://{}.example.com", "i".repeat(236));
+    let said = refusal("[[issuers]]\nissuer = \"halligan:alice\"", &format!("[[issuers]]\nissuer = \"{issuer}\""));
+    assert!(
+        said.contains("issuers[0].issuer: has 256 bytes: expected at most 255, as entries of the log hold"),
+        "{said}"
+    );
     insta::assert_snapshot!(refusal("regions = [\"eu-central-1\"]", "regions = [\"eu-central-1\", \"eu-central\", \"eu-central-1\"]"), @"
     roles.admin.regions[1]: `eu-central` is not the name of a Region: expected such as `eu-central-1`
     roles.admin.regions[2]: `eu-central-1` is there twice: expected each Region once
