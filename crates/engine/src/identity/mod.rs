@@ -16,6 +16,7 @@ use halligan_core::entry::{Draft, Subject};
 use halligan_core::event::{Event, Recorded};
 use halligan_core::id::PlaceId;
 use halligan_log::passkey::Relying;
+use halligan_policy::SignInMethod;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -224,5 +225,8 @@ fn relying((id, origins): &(String, [String; 1])) -> Relying<'_> {
 /// A caller in a browser.
 fn web_caller(party: Party, proof: &Proof, address: Option<IpAddr>, now: Timestamp) -> Caller {
     let shown = Shown { channel: Channel::Web, fresh: freshness(proof, now) };
-    Caller { party, shown, method: Some(proof.method), address, idempotency: None }
+    // Of a session of a provider it stays one, whatever its person proved themselves with since.
+    let past_provider = party.principal().issuer == PASSKEY_ISSUER;
+    let method = if past_provider { SignInMethod::Passkey } else { SignInMethod::Provider };
+    Caller { party, shown, method: Some(method), address, idempotency: None }
 }

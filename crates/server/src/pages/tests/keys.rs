@@ -187,6 +187,7 @@ async fn people_prove_themselves_again_as_themselves() {
     let page = bob.open("/step-up").await;
     assert!(page.has("With a second factor or a passkey") && page.has("(now)"), "{}", page.text);
     assert!(!page.has("past the identity provider"), "a session of the provider stays one");
+    assert_eq!(enrol(&mut bob, &passkey(3), "green key").await.location(), "/passkeys");
 
     let away = bob.send("/step-up/okta", &[]).await;
     bob.come_back("okta", "carol", &super::state(&away)).await.refuses(403, "somebody else");
