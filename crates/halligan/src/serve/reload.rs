@@ -111,7 +111,11 @@ impl Reloading {
                 Ok(applied != Applied::Unchanged)
             }
             Err(error) => {
-                let reasons = error.problems().iter().map(ToString::to_string).collect();
+                let problems = error.problems();
+                for problem in &problems {
+                    tracing::warn!(%problem, "the configuration can't be used");
+                }
+                let reasons = problems.iter().map(ToString::to_string).collect();
                 self.reload.reject(reasons).await;
                 Ok(false)
             }

@@ -6,11 +6,13 @@ mod incidents;
 mod issuers;
 mod log;
 mod machines;
+mod named;
 mod people;
 mod places;
 pub(super) mod policy;
 mod roles;
 mod sign_in;
+mod society;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ use halligan_core::id::GroupId;
 use halligan_engine::access::Office;
 use secrecy::SecretString;
 
-use self::people::Society;
+use self::society::Society;
 use super::access::Rules;
 use super::model::Config;
 use super::values::SecretRef;

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use halligan_connect::mail::MailAddress;
 use halligan_core::actor::Principal;
 use halligan_core::id::{GroupId, MachineId, PartyName, PersonId, ProviderId};
-use halligan_engine::access::{CREATOR, IssuerKind, IssuerRules, Unlinked};
+use halligan_engine::access::{IssuerKind, IssuerRules, Unlinked};
 use halligan_server::auth::IssuerKeys;
 
 use super::issuers::Vouching;
+use super::named::{named_by, unnamed_humans};
+use super::society::Society;
 use super::{Findings, quoted, shown};
 use crate::config::access::{Issuer, Person};
 use crate::config::model;
@@ -18,47 +20,10 @@ pub(super) type People = BTreeMap<PersonId, Person>;
 /// Names that begin so are those of people whom nobody named.
 const NAMED_BY_HASH: &str = "p-";
 
-/// Who can be in groups: those of the configuration, and those of tokens.
-pub(super) struct Society {
-    pub people: People,
-    pub machines: BTreeMap<MachineId, BTreeSet<GroupId>>,
-    /// Groups that the tokens of people say.
-    pub claimed: BTreeSet<GroupId>,
-    /// Groups that the tokens of machines say.
-    claimed_of_machines: BTreeSet<GroupId>,
-    /// The settings of issuers that put somebody into groups, and into which.
-    pub of_issuers: Vec<(String, BTreeSet<GroupId>)>,
-}
-
-impl Society {
-    /// The groups that a person can be in.
-    pub fn of_people(&self) -> BTreeSet<&GroupId> {
-        self.people.values().flat_map(|person| &person.groups).chain(&self.claimed).collect()
-    }
-
-    /// The groups that a machine can be in.
-    pub fn of_machines(&self) -> BTreeSet<&GroupId> {
-        self.machines.values().flatten().chain(&self.claimed_of_machines).collect()
-    }
-
-    /// The groups that anybody can be in.
-    pub fn of_anybody(&self) -> BTreeSet<&GroupId> {
-        self.of_people().union(&self.of_machines()).copied().collect()
-    }
-
-    /// The people in these groups; none: tokens say who is in one of them.
-    pub fn members(&self, groups: &BTreeSet<GroupId>) -> Option<BTreeSet<&PersonId>> {
-        if !self.claimed.is_disjoint(groups) {
-            return None;
-        }
-        Some(self.people.iter().filter(|(_, person)| !person.groups.is_disjoint(groups)).map(|(id, _)| id).collect())
-    }
-}
-
 /// What a person is checked against.
-struct Around<'a> {
-    rules: &'a [IssuerRules],
-    incidents: &'a BTreeSet<ProviderId>,
+pub(super) struct Around<'a> {
+    pub rules: &'a [IssuerRules],
+    pub incidents: &'a BTreeSet<ProviderId>,
 }
 
 pub(super) fn society(
@@ -178,67 +143,6 @@ fn login(
     Principal { issuer, subject }
 }
 
-fn named_by(
-    at: &str,
-    person: &PersonId,
-    name: model::Named,
-    around: &Around<'_>,
-    owners: &mut BTreeMap<(String, String, String), PersonId>,
-    found: &mut Findings<'_>,
-) -> (String, String, String) {
-    let model::Named { by, claim, value } = name;
-    let tool = around.incidents.iter().any(|tool| tool.as_str() == by);
-    let claims = human_claims(around.rules, &by);
-    if !tool && claims.is_none() {
-        let known = around.incidents.iter().map(ProviderId::as_str).chain(machines_issuers(around.rules));
-        let problem = format!(
-            "`{}` is no incident tool and no issuer of machines: expected one of {}",
-            shown(&by),
-            quoted(known.collect::<BTreeSet<_>>())
-        );
-        found.refuse(format!("{at}.by"), problem);
-    } else {
-        let known: BTreeSet<&str> = claims.unwrap_or_default().into_iter().chain(tool.then_some(CREATOR)).collect();
-        if !known.contains(claim.as_str()) {
-            let expected = if known.is_empty() {
-                "expected a machine of it with `human_claim`".to_owned()
-            } else {
-                format!("expected {}", quoted(known))
-            };
-            let problem = format!("`{}` is nothing that `{by}` names people by: {expected}", shown(&claim));
-            found.refuse(format!("{at}.claim"), problem);
-        }
-    }
-    if value.trim().is_empty() {
-        found.refuse(format!("{at}.value"), "is empty: expected what this person is called there");
-    }
-    let key = (by.clone(), claim.clone(), value.to_lowercase());
-    let owner = owners.entry(key).or_insert_with(|| person.clone());
-    if owner != person {
-        let problem = format!(
-            "`{}` means `{owner}` (case aside): expected each name to mean one person, or whoever asked could acknowledge",
-            shown(&value)
-        );
-        found.refuse(at, problem);
-    }
-    (by, claim, value)
-}
-
-/// The claims by which an issuer's machines name humans; none: it is no issuer of machines.
-fn human_claims<'a>(rules: &'a [IssuerRules], issuer: &str) -> Option<BTreeSet<&'a str>> {
-    let rules = rules.iter().find(|rules| rules.issuer == issuer)?;
-    match &rules.kind {
-        IssuerKind::People(_) => None,
-        IssuerKind::Machines(machines) => {
-            Some(machines.iter().filter_map(|machine| machine.human_claim.as_deref()).collect())
-        }
-    }
-}
-
-fn machines_issuers(rules: &[IssuerRules]) -> impl Iterator<Item = &str> {
-    rules.iter().filter(|rules| matches!(rules.kind, IssuerKind::Machines(_))).map(|rules| rules.issuer.as_str())
-}
-
 /// It is personal: what can't be used isn't shown either.
 fn address(field: &str, text: &str, found: &mut Findings<'_>) -> Option<MailAddress> {
     text.parse().map_err(|problem: String| found.refuse(field, problem)).ok()
@@ -280,24 +184,6 @@ fn unused_issuers(rules: &[IssuerRules], people: &People, found: &mut Findings<'
         if rules.kind == IssuerKind::People(Unlinked::Refuse) && !linked && !people.is_empty() {
             let problem = "no person has a login of this issuer, so nobody comes in by it: expected such a login in `people.NAME.principals`";
             found.warn(format!("issuers[{index}]"), problem);
-        }
-    }
-}
-
-/// A machine that must name a human is refused where the human isn't known.
-fn unnamed_humans(rules: &[IssuerRules], people: &People, found: &mut Findings<'_>) {
-    for (index, rules) in rules.iter().enumerate() {
-        let IssuerKind::Machines(machines) = &rules.kind else { continue };
-        for (number, machine) in machines.iter().enumerate() {
-            let Some(claim) = &machine.human_claim else { continue };
-            let names = |(by, by_claim, _): &(String, String, String)| *by == rules.issuer && by_claim == claim;
-            if !people.values().any(|person| person.named.iter().any(names)) {
-                let problem = format!(
-                    "no person is named by `{claim}`, so each token of this machine is refused: expected `people.NAME.named` with `by = \"{}\"`",
-                    shown(&rules.issuer)
-                );
-                found.warn(format!("issuers[{index}].machines[{number}].human_claim"), problem);
-            }
         }
     }
 }

@@ -9,7 +9,7 @@ use halligan_core::id::{GroupId, RoleId};
 use halligan_policy::{Known, PolicySet, Source};
 
 use super::Findings;
-use super::people::Society;
+use super::society::Society;
 use crate::config::model;
 
 const FIELD: &str = "policy.directory";

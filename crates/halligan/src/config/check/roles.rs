@@ -7,7 +7,7 @@ use halligan_core::iam::check_scope;
 use halligan_core::id::{GroupId, RoleId, ScopeId};
 use jiff::SignedDuration;
 
-use super::people::Society;
+use super::society::Society;
 use super::{Findings, external_id, quoted, region, some_group, somebody_is_in};
 use crate::config::model;
 use crate::config::values::Period;

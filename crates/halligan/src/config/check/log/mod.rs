@@ -10,7 +10,7 @@ use halligan_core::catalogue::Role;
 use halligan_core::id::{DeploymentId, GroupId, PlaceId, RoleId};
 use jiff::SignedDuration;
 
-use super::people::Society;
+use super::society::Society;
 use super::{Findings, quoted, somebody_is_in};
 use crate::config::log::{Archive, Log, Override, Sink};
 use crate::config::model;
