@@ -22,7 +22,7 @@ pub struct Signed {
 }
 
 /// The longest of its texts, in characters: a signature of RSA is 342, client data seldom 300.
-const CHARACTERS_MAX: usize = 800;
+pub const CHARACTERS_MAX: usize = 800;
 
 impl Signed {
     /// Whether it fits into an entry with everything else of it.

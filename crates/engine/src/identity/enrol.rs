@@ -124,6 +124,10 @@ impl Identity {
         let here = self.settings.relying()?;
         let checked = ask.registration.verify(&relying(&here), &challenge(Verb::Enrol, &thing, &nonce));
         let enrolled = checked.map_err(|fault| self.refused(ProblemKind::PasskeyRefused, fault.to_string()))?;
+        if enrolled.credential.len() > halligan_core::signed::CHARACTERS_MAX {
+            let detail = "the passkey's id is too long for an entry of the log: expected another kind of passkey";
+            return Err(self.refused(ProblemKind::PasskeyRefused, detail.to_owned()));
+        }
         let now = self.clock.now();
         let passkey = Passkey {
             credential: enrolled.credential,

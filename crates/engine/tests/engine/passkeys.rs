@@ -212,6 +212,11 @@ async fn a_stolen_session_makes_no_lasting_key() {
     let problem = enrol(identity, &by_key, &key(14)).await.unwrap_err();
     assert_eq!(problem.kind, ProblemKind::NotPermitted);
     // A key is one person's, for good.
+    // Its signatures have to fit into entries.
+    enrol(identity, &caller("alice"), &key(15).named(&[7; 600])).await.unwrap();
+    let problem = enrol(identity, &caller("alice"), &key(16).named(&[8; 601])).await.unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::PasskeyRefused);
+    assert!(problem.detail.contains("too long"), "{problem}");
     let problem = enrol(identity, &caller("alice"), &key(2)).await.unwrap_err();
     assert_eq!(problem.kind, ProblemKind::PasskeyRefused);
     // One that was removed signs nothing.
