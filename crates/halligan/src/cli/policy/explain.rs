@@ -8,12 +8,12 @@ use clap::builder::PossibleValuesParser;
 use clap::builder::TypedValueParser as _;
 use halligan_core::actor::Channel;
 use halligan_core::catalogue::Role;
-use halligan_core::id::{GroupId, PersonId, ProviderId, ScopeId};
+use halligan_core::id::{GroupId, MachineId, PersonId, ProviderId, ScopeId};
 use halligan_core::incident::{IncidentRef, IncidentStatus};
 use halligan_engine::access::Directory;
 use halligan_engine::ports::Incidents;
 use halligan_policy::explain::{Alternatives, Explanation};
-use halligan_policy::{Action, Incident, Known, Machine, Occasion, Person, PolicySet, SignInMethod, Who, World};
+use halligan_policy::{Action, Incident, Known, Occasion, PolicySet, SignInMethod, Who, World};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -73,7 +73,7 @@ struct OccasionArgs {
     /// Who asked for the grant, where it isn't they themselves
     #[arg(long, value_name = "NAME")]
     requester: Option<String>,
-    /// For whom the machine acts
+    /// For whom the machine acts that --as or --requester names
     #[arg(long, value_name = "PERSON")]
     on_behalf_of: Option<PersonId>,
     /// The acknowledgement is signed with a passkey
@@ -170,6 +170,11 @@ pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failur
         Some(_) => Some(incident(said, &tools, &directory, context.now(), &mut fixed, &mut remarks).await?),
         None => None,
     };
+    let machine = |name: &str| world.machines.keys().any(|id| id.as_str() == name);
+    let by_machine = machine(&args.who) || said.requester.as_deref().is_some_and(machine);
+    if by_machine && said.on_behalf_of.is_none() {
+        remarks.push("the machine is taken to act for nobody: say for whom by --on-behalf-of".to_owned());
+    }
     let is_person = matches!(world.who(&args.who).map_err(Failure::Usage)?, Who::Person(_));
     let occasion = said.occasion(args, role.as_ref(), incident, is_person, context.now())?;
     let question = world.question(&args.who, args.action, &args.target, &occasion).map_err(Failure::Usage)?;
@@ -192,26 +197,22 @@ fn other_policies(path: &Path, known: &Known) -> Result<PolicySet, Failure> {
 
 /// Puts what is said of who asks into the world.
 fn introduce(name: &str, said: &OccasionArgs, directory: &Directory, world: &mut World) -> Result<(), Failure> {
-    let person: Option<PersonId> = name.parse().ok();
-    let is_machine = world.machines.keys().any(|id| id.as_str() == name);
-    let groups = if let (Some(id), false) = (&person, is_machine) {
-        // Whom the configuration doesn't name can be somebody all the same, where logins are admitted.
-        if directory.has(id) && !world.people.contains_key(id) {
-            world.people.insert(id.clone(), Person::default());
+    if let Some(person) = &said.on_behalf_of {
+        let acts = |id: &MachineId| id.as_str() == name || Some(id.as_str()) == said.requester.as_deref();
+        let mut machines = world.machines.iter_mut().filter(|(id, _)| acts(id)).peekable();
+        if machines.peek().is_none() {
+            return Err(Failure::Usage(format!("no machine acts for `{person}` here: --as or --requester names one")));
         }
-        world.people.get_mut(id).map(|person| &mut person.groups)
-    } else {
-        let machine = world.machines.iter_mut().find(|(id, _)| id.as_str() == name).map(|(_, machine)| machine);
-        machine.map(|Machine { groups, on_behalf_of }| {
-            *on_behalf_of = said.on_behalf_of.clone();
-            groups
-        })
-    };
-    if said.on_behalf_of.is_some() && !is_machine {
-        return Err(Failure::Usage(format!("`{}` is no machine: only those act for somebody", words::inline(name))));
+        machines.for_each(|(_, machine)| machine.on_behalf_of = Some(person.clone()));
     }
-    if let Some(groups) = groups {
-        groups.extend(said.group.iter().cloned());
+    if let Some((_, machine)) = world.machines.iter_mut().find(|(id, _)| id.as_str() == name) {
+        machine.groups.extend(said.group.iter().cloned());
+        return Ok(());
+    }
+    let Ok(id) = name.parse::<PersonId>() else { return Ok(()) };
+    // Whom the configuration doesn't name can be somebody all the same, where logins are admitted.
+    if directory.has(&id) {
+        world.people.entry(id).or_default().groups.extend(said.group.iter().cloned());
     }
     Ok(())
 }

@@ -292,6 +292,11 @@ async fn what_the_program_itself_refuses() {
     for (title, line) in [
         ("their own", "--as bob --action acknowledge --target admin --requester bob --severity sev1 --mfa-age 1m"),
         ("a machine of theirs", "--as deploy --on-behalf-of bob --action acknowledge --target admin --requester alice"),
+        ("a machine's, for them", "--as bob --requester deploy --on-behalf-of bob --action acknowledge --target admin"),
+        (
+            "a machine's, for another",
+            "--as bob --requester deploy --on-behalf-of alice --action acknowledge --target admin --mfa-age 1m",
+        ),
         ("closed", "--as alice --action request --target admin --incident drill:INC-200"),
         ("no such incident", "--as alice --action request --target admin --incident drill:INC-1"),
         ("too long", "--as alice --action request --target admin --severity sev1 --duration 20h"),
@@ -303,6 +308,8 @@ async fn what_the_program_itself_refuses() {
     insta::assert_snapshot!(said.join("\n"), @"
     their own: The broker refuses it, whatever policies say: nobody answers for a grant that they asked for, or that a machine asked for on their behalf: let another person do it
     a machine of theirs: deploy may not acknowledge on admin
+    a machine's, for them: The broker refuses it, whatever policies say: nobody answers for a grant that they asked for, or that a machine asked for on their behalf: let another person do it
+    a machine's, for another: bob may acknowledge on admin
     closed: The broker refuses it, whatever policies say: the incident `drill:INC-200` is closed: name one that is open
     no such incident: The broker refuses it, whatever policies say: the incident `drill:INC-1` is not there: name one that is open
     too long: The broker refuses it, whatever policies say: 20h is longer than the role takes: ask for at most 1h
@@ -331,7 +338,7 @@ async fn who_and_what_is_not_there() {
     there is no incident tool `nagios`: expected one of `drill`, `tool`
     say which incident tool, as PROVIDER:1: one of `drill`, `tool`
     the role `admin` has no scope `everything`: expected one of `all`
-    `alice` is no machine: only those act for somebody
+    no machine acts for `bob` here: --as or --requester names one
     there is no person or machine `nobody`: expected one of alice, bob, deploy
     there is no group `onclal`: expected one of `leads`, `oncall`
     ");
