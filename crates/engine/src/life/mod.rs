@@ -105,7 +105,7 @@ impl Lives {
     /// The life is not a legal one from here on. It stays as it was, and further
     /// entries about it are passed over: its first illegal entry tells enough.
     pub fn enter(&mut self, index: u64, sealed: &Sealed) -> Result<(), Illegal> {
-        match cause::concern(&sealed.entry.event) {
+        match cause::concern(&sealed.entry.event.kind()) {
             Concern::Nothing => Ok(()),
             Concern::Import | Concern::Life => self.take(index, &Step::of(sealed)),
         }
@@ -157,7 +157,7 @@ impl Lives {
         cut: &Cut<'_>,
         personal: Option<&[u8]>,
     ) -> Option<Result<(), Illegal>> {
-        match cause::concern_of(cut.kind) {
+        match cause::concern(cut.kind) {
             Concern::Nothing | Concern::Import => return None,
             Concern::Life => {}
         }
@@ -261,7 +261,7 @@ impl Lives {
 /// only name a grant, as a refusal does.
 #[must_use]
 pub fn concerned(entry: &Entry) -> Option<GrantId> {
-    match cause::concern(&entry.event) {
+    match cause::concern(&entry.event.kind()) {
         Concern::Life => entry.links.grant,
         Concern::Nothing | Concern::Import => None,
     }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::cause::{Concern, concern_of};
+use super::cause::{Concern, concern};
 use super::step::{
     About, Anybody, DISCARDED, Doer, FAILED, Given, INTENDED, ISSUED, Name, Occasion, Step, Told, What, Who,
 };
@@ -135,7 +135,7 @@ impl<'de> Visitor<'de> for Fields<'de> {
                 "type" => {
                     let kind: &'de str = map.next_value()?;
                     once(&mut self.kind, "type", kind)?;
-                    if concern_of(kind) == Concern::Nothing {
+                    if concern(kind) == Concern::Nothing {
                         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                         return Ok(None);
                     }
