@@ -6,7 +6,7 @@ use std::error::Error;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use halligan_core::text::printable;
+use halligan_core::text::{printable, with_causes};
 
 /// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,8 +77,8 @@ impl Failure {
                 (SdkError::ServiceError(_), Some(status)) => {
                     format!("HTTP {status} with an answer that makes no sense")
                 }
-                (_, Some(status)) => format!("HTTP {status}: {}", full_chain(error)),
-                (_, None) => full_chain(error),
+                (_, Some(status)) => format!("HTTP {status}: {}", with_causes(error)),
+                (_, None) => with_causes(error),
             },
         };
         Self { kind, code: code.map(ToOwned::to_owned), text: presentable(&format!("{call}: {said}")) }
@@ -96,18 +96,7 @@ const SECRET_CHARACTERS_MIN: usize = 40;
 /// `error` and its causes in one line, fit to be shown. `Display` only: `Debug`
 /// of an SDK error shows the whole answer.
 pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    presentable(&full_chain(error))
-}
-
-fn full_chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
+    presentable(&with_causes(error))
 }
 
 /// A foreign text made printable, short, and rid of whatever could be a secret:

@@ -22,6 +22,7 @@ use halligan_aws::provision::{
     self, Accounts, BROKER_ACCOUNT_ID as BROKER_ACCOUNT, LOGGING_ACCOUNT, LOGGING_ACCOUNT_ID as LOGGING, Plan,
     ProvisionError, TARGET_ACCOUNT_ID as TARGET,
 };
+use halligan_core::text::with_causes;
 use serde_json::json;
 
 use crate::stand_in::StandIn;
@@ -48,16 +49,6 @@ fn role_arn(account: &str, name: &str) -> String {
     format!("arn:aws:iam::{account}:role/{name}")
 }
 
-fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 /// Everything deployed, as the manual says and in its order.
 struct World {
     accounts: Accounts,
@@ -81,7 +72,7 @@ impl World {
         };
         let accounts = match provision::stand_in(&stand_in.url(), &plan).await {
             Ok(accounts) => accounts,
-            Err(error) => panic!("{}", error_chain(&error)),
+            Err(error) => panic!("{}", with_causes(&error)),
         };
         let broker = accounts.sdk(&accounts.become_broker().await.unwrap());
         Self { accounts, broker, _stand_in: stand_in }
@@ -550,7 +541,7 @@ async fn what_goes_wrong_is_named() {
     let sdk = Accounts::planned(&stand_in.url(), &Plan::default()).root(LOGGING);
     let attempt = async |sdk: &SdkConfig, stack: &str, template: &str, given: &[(&str, &str)]| {
         let error = provision::deploy(sdk, stack, template, &parameters(given)).await.unwrap_err();
-        (error_chain(&error), error)
+        (with_causes(&error), error)
     };
 
     let mut without_endpoint = sdk.to_builder();

@@ -1,11 +1,11 @@
 //! What every call of ours over HTTP has in common: where it may go, how long it
 //! is waited for, and how much of an answer is read.
 
-use std::error::Error;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use backon::ExponentialBuilder;
+use halligan_core::text::with_causes;
 use reqwest::{Client, ClientBuilder, Response, Url, redirect};
 
 /// How long another system is waited for.
@@ -50,20 +50,9 @@ impl Failure {
             return Self::passing(format!("{whom} gave no answer within {:?}", patience.attempt));
         }
         let error = error.without_url();
-        let reason = format!("{whom} can't be reached: {}", chain(&error));
+        let reason = format!("{whom} can't be reached: {}", with_causes(&error));
         Self { passing: !error.is_builder(), reason }
     }
-}
-
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Whether a call may go there at all.
@@ -129,7 +118,7 @@ pub(crate) fn builder(url: &Url, patience: &Patience, redirects: redirect::Polic
 /// # Errors
 /// A text that follows the name of the setting.
 pub(crate) fn built(builder: ClientBuilder) -> Result<Client, String> {
-    builder.build().map_err(|error| format!("can't be asked over TLS on this machine: {}", chain(&error)))
+    builder.build().map_err(|error| format!("can't be asked over TLS on this machine: {}", with_causes(&error)))
 }
 
 /// The first `limit` bytes of the body, at most. What comes after is not read.

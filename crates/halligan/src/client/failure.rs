@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use halligan_core::text::with_causes;
 use halligan_engine::audit::AuditError;
 use halligan_server::views::ProblemView;
 use serde_json::{Value, json};
@@ -196,14 +197,7 @@ impl Failure {
     /// The message with its causes, in one line.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        with_causes(self)
     }
 
     /// What `--json` prints: the broker's problem, or one of the same shape.

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use futures::future::join_all;
 use halligan_aws::Aws;
+use halligan_core::text::with_causes;
 use halligan_store::Found;
 use secrecy::ExposeSecret as _;
 
@@ -63,7 +64,7 @@ impl Report {
     fn of_nothing(error: &ConfigError) -> Self {
         let problems = match error {
             ConfigError::Unusable { problems, .. } => problems.iter().map(ToString::to_string).collect(),
-            ConfigError::Unreadable { .. } | ConfigError::Malformed { .. } => vec![present::chain(error)],
+            ConfigError::Unreadable { .. } | ConfigError::Malformed { .. } => vec![with_causes(error)],
         };
         let configuration = "configuration";
         let mut checks: Vec<Check> =
@@ -115,7 +116,7 @@ async fn store(loaded: &Loaded) -> (Check, u64) {
         }
         Err(error) => {
             let mend = "start the database, or correct `store` in the configuration; run doctor as the broker's user";
-            (check.failed(present::chain(&error), Some(mend)), 0)
+            (check.failed(with_causes(&error), Some(mend)), 0)
         }
     }
 }

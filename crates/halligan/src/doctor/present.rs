@@ -1,7 +1,5 @@
 //! What was found, for people and for machines.
 
-use std::error::Error;
-
 use serde_json::{Value, json};
 
 use super::Report;
@@ -61,17 +59,5 @@ pub fn text(report: &Report, ui: Ui) -> String {
         text.push_str(&format!("warning  {}\n", words::inline(&warning.to_string())));
     }
     text.push_str(&format!("\n{ok} ok, {failed} failed, {skipped} skipped"));
-    text
-}
-
-/// An error with its causes.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
     text
 }
