@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use halligan_aws::provision::LOGGING_ACCOUNT_ID;
 use serde_json::Value;
 use toml::Table;
 
+use crate::support::bucket;
 use crate::support::proxy::Trouble;
 use crate::support::witness::Witness;
 use crate::support::{Output, World, eventually};
@@ -26,25 +26,6 @@ fn log(world: &World, witness: Option<(&str, &str)>) -> Table {
         kind = "directory"
         path = "state/log"
 
-        [archives.logging]
-        kind = "s3"
-        bucket = "{bucket}"
-        personal_bucket = "{personal}"
-        retention = "1d"
-        region = "eu-central-1"
-        account = "{LOGGING_ACCOUNT_ID}"
-        writer = "{writer}"
-        reader = "{reader}"
-        external_id = "{external_id}"
-
-        [sinks.stream]
-        kind = "cloudwatch"
-        log_group = "{group}"
-        log_stream = "test"
-        region = "eu-central-1"
-        writer = "{writer}"
-        external_id = "{external_id}"
-
         [sinks.siem]
         kind = "ocsf"
         path = "ocsf.ndjson"
@@ -52,14 +33,11 @@ fn log(world: &World, witness: Option<(&str, &str)>) -> Table {
         external_id = accounts.external_id,
         key = accounts.log_key,
         signer = accounts.log_signer,
-        bucket = accounts.archive,
-        personal = accounts.personal_archive,
-        writer = accounts.log_writer,
-        reader = accounts.log_reader,
-        group = accounts.log_group,
     )
     .parse()
     .unwrap();
+    log["archives"].as_table_mut().unwrap().insert("logging".into(), bucket::section(accounts).into());
+    log["sinks"].as_table_mut().unwrap().insert("stream".into(), bucket::stream_section(accounts).into());
     if let Some((url, key)) = witness {
         let witness = format!("cosignatures = 1\nwitnesses.w1 = {{ url = \"{url}\", key = \"{key}\" }}");
         log.extend(witness.parse::<Table>().unwrap());

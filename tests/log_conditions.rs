@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use toml::Table;
 
-use crate::support::bucket::{Bucket, key};
+use crate::support::bucket::{self, Bucket, key};
 use crate::support::proxy::Trouble;
 use crate::support::stand_in::free_port;
 use crate::support::witness::Witness;
@@ -177,22 +177,9 @@ while True:
 async fn every_sink_gets_every_entry_once_and_in_order() {
     let mut world = World::without_broker().await;
     let accounts = world.accounts.clone();
-    let more = format!(
-        r#"
-        sinks.siem = {{ kind = "ocsf", path = "ocsf.ndjson" }}
-        [sinks.stream]
-        kind = "cloudwatch"
-        log_group = "{group}"
-        log_stream = "test"
-        region = "eu-central-1"
-        writer = "{writer}"
-        external_id = "{external_id}"
-        "#,
-        group = accounts.log_group,
-        writer = accounts.log_writer,
-        external_id = accounts.external_id,
-    );
-    world.config["log"].as_table_mut().unwrap().extend(more.parse::<Table>().unwrap());
+    let log = world.config["log"].as_table_mut().unwrap();
+    log.extend(r#"sinks.siem = { kind = "ocsf", path = "ocsf.ndjson" }"#.parse::<Table>().unwrap());
+    log["sinks"].as_table_mut().unwrap().insert("stream".into(), bucket::stream_section(&accounts).into());
     world.configure();
     world.broker.start().await;
     let grant = world.active(3_600).await;

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use halligan_connect::DirectoryArchive;
 use halligan_engine::access::AccessInForce;
 use halligan_engine::broker::{Broker, Ports, Settings};
-use halligan_engine::caller::RequestAsk;
 use halligan_engine::fakes::archive::FakeSigner;
 use halligan_engine::fakes::aws::FakeAws;
 use halligan_engine::fakes::environment::{FakeClock, FakeEntropy};
@@ -75,15 +74,7 @@ async fn broker(directory: &std::path::Path, assume_role: Duration) -> Broker {
 async fn one(table: &mut Table, assume_role: Duration) {
     let directory = publish::directory();
     let broker = broker(directory.path(), assume_role).await;
-    let ask = RequestAsk {
-        target: "prod-admin".to_owned(),
-        scope: None,
-        incident: ("file".to_owned(), "INC-219".to_owned()),
-        reason: "the database is full".to_owned(),
-        duration_seconds: 1_800,
-        emergency: false,
-    };
-    let grant = broker.request(&caller("alice"), ask).await.unwrap();
+    let grant = broker.request(&caller("alice"), fixtures::ask()).await.unwrap();
     let id = grant.request.id.to_string();
     broker.acknowledge(&caller("bob"), &id, &grant.request_hash.to_string(), None).await.unwrap();
     let mut taken = Vec::new();

@@ -136,6 +136,25 @@ pub fn section(accounts: &Accounts) -> Table {
     .unwrap()
 }
 
+/// `[log.sinks.NAME]`, into CloudWatch.
+pub fn stream_section(accounts: &Accounts) -> Table {
+    format!(
+        r#"
+        kind = "cloudwatch"
+        log_group = "{group}"
+        log_stream = "test"
+        region = "{REGION}"
+        writer = "{writer}"
+        external_id = "{external_id}"
+        "#,
+        group = accounts.log_group,
+        writer = accounts.log_writer,
+        external_id = accounts.external_id,
+    )
+    .parse()
+    .unwrap()
+}
+
 /// Not through the proxy.
 async fn reader(world: &World, role: &str) -> S3Reader {
     let accounts = &world.accounts;

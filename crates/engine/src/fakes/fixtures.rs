@@ -22,6 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::access::{Access, Directory, IssuerKind, IssuerRules, MachineRule, Member, MfaSigns, Office, Unlinked};
+use crate::caller::RequestAsk;
 
 /// When the stories begin.
 #[must_use]
@@ -172,6 +173,19 @@ pub fn access(people: BTreeMap<PersonId, BTreeSet<GroupId>>) -> Access {
 pub fn catalogue() -> Catalogue {
     let roles = ["prod-admin", "prod-reader"].map(|name| (role_id(name), role(name)));
     Catalogue { deployment: "example".parse().expect("a legal name"), roles: BTreeMap::from(roles) }
+}
+
+/// `prod-admin` for half an hour.
+#[must_use]
+pub fn ask() -> RequestAsk {
+    RequestAsk {
+        target: "prod-admin".to_owned(),
+        scope: None,
+        incident: ("file".to_owned(), "INC-219".to_owned()),
+        reason: "the database is full".to_owned(),
+        duration_seconds: 1_800,
+        emergency: false,
+    }
 }
 
 /// A request: alice's for `prod-admin`, unless told otherwise.
@@ -377,7 +391,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
         ("active, an extension waits", extended(&active(3))),
         ("active, not acknowledged", started(4)),
         ("active, acknowledged late", acknowledge(&started(5), "bob", at(60)).grant),
-        ("declined", then(&pending(6), Command::Decline { by: by(), reason: why() }, at(60))),
+        ("declined", then(&pending(6), Command::Decline { by: by(), reason: why(), rules: Vec::new() }, at(60))),
         ("withdrawn", then(&pending(7), Command::Withdraw { by: human("alice").into() }, at(60))),
         ("cancelled", then(&pending(8), Command::CloseIncident, at(60))),
         ("lapsed", then(&pending(9), Command::Elapse(Deadline::Lapse), at(900))),
@@ -393,7 +407,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
         ),
         (
             "revoked, an emergency start declined",
-            then(&started(17), Command::Decline { by: by(), reason: why() }, at(60)),
+            then(&started(17), Command::Decline { by: by(), reason: why(), rules: Vec::new() }, at(60)),
         ),
         ("returned", then(&extended(&minted(18)), Command::Return { by: human("alice").into() }, at(600))),
     ]

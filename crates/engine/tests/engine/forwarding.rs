@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use halligan_engine::fakes::fixtures::{self, Asking};
 use halligan_engine::fakes::store::FakeStore;
-use halligan_engine::fakes::world::{FakeWorld, Running, caller};
+use halligan_engine::fakes::world::{FakeWorld, caller};
 use halligan_engine::ports::{
     Clock as _, Cursors as _, Head, Import, LogRestore as _, LogStore as _, QueuedEntry, Sink, SinkError,
 };
-use halligan_engine::reconcile::{Forwarding, ForwardingPorts, Reconciler as _};
+use halligan_engine::reconcile::Reconciler as _;
 use halligan_log::Edge;
 use jiff::Timestamp;
 
-use crate::support::{active, ask, world};
+use crate::support::{active, ask, forwarding, world};
 
 /// A sink that takes so long for one batch that the store is imported into meanwhile.
 struct Interrupted {
@@ -37,17 +37,6 @@ impl Sink for Interrupted {
         }
         Ok(())
     }
-}
-
-fn forwarding(world: &FakeWorld, running: &Running, sink: &Arc<Interrupted>) -> Forwarding {
-    let ports = ForwardingPorts {
-        log: world.store.clone(),
-        cursors: world.store.clone(),
-        leases: world.store.clone(),
-        publisher: running.broker.publisher().clone(),
-        overrides: running.broker.overrides().clone(),
-    };
-    Forwarding::new(sink.clone(), ports, "one".to_owned())
 }
 
 /// An import of other entries than the store's behind the first `after`.
@@ -96,7 +85,7 @@ async fn what_an_import_replaces_while_it_is_sent_is_sent_anew() {
         assert!(world.store.head().await.unwrap().size > 4, "{name}");
         *sink.import.lock().unwrap() = Some(import(&world, parts).await);
 
-        let forwarding = forwarding(&world, &running, &sink);
+        let forwarding = forwarding(&world, &running, sink.clone());
         let now = world.clock.now();
         let status = forwarding.tick(now).await.unwrap();
         assert_eq!(status.next, Some(now), "{name}: it goes on at once");

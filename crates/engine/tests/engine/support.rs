@@ -9,9 +9,11 @@ use halligan_engine::access::{Access, AccessInForce};
 use halligan_engine::broker::Broker;
 use halligan_engine::caller::{Minted, RequestAsk};
 use halligan_engine::fakes::fixtures;
-use halligan_engine::fakes::world::{FakeWorld, caller};
-use halligan_engine::ports::{GrantStore as _, QueuedEntry};
+pub use halligan_engine::fakes::fixtures::ask;
+use halligan_engine::fakes::world::{FakeWorld, Running, caller};
+use halligan_engine::ports::{GrantStore as _, QueuedEntry, Sink};
 use halligan_engine::problem::{Problem, ProblemKind};
+use halligan_engine::reconcile::{Forwarding, ForwardingPorts};
 use halligan_policy::PolicySet;
 use jiff::SignedDuration;
 
@@ -54,17 +56,6 @@ pub fn world() -> (FakeWorld, Groups) {
     (world, groups)
 }
 
-pub fn ask() -> RequestAsk {
-    RequestAsk {
-        target: "prod-admin".to_owned(),
-        scope: None,
-        incident: ("file".to_owned(), "INC-219".to_owned()),
-        reason: "the database is full".to_owned(),
-        duration_seconds: 1_800,
-        emergency: false,
-    }
-}
-
 pub fn emergency() -> RequestAsk {
     RequestAsk { emergency: true, ..ask() }
 }
@@ -103,6 +94,18 @@ pub async fn phase(world: &FakeWorld, grant: &Grant) -> Phase {
 
 pub fn advance(world: &FakeWorld, seconds: i64) {
     world.clock.advance(SignedDuration::from_secs(seconds));
+}
+
+/// What takes the log to `sink`.
+pub fn forwarding(world: &FakeWorld, running: &Running, sink: Arc<dyn Sink>) -> Forwarding {
+    let ports = ForwardingPorts {
+        log: world.store.clone(),
+        cursors: world.store.clone(),
+        leases: world.store.clone(),
+        publisher: running.broker.publisher().clone(),
+        overrides: running.broker.overrides().clone(),
+    };
+    Forwarding::new(sink, ports, "one".to_owned())
 }
 
 /// The types of the entries, in order.

@@ -6,25 +6,14 @@ use std::sync::Arc;
 
 use halligan_engine::changes::Identity;
 use halligan_engine::fakes::sink::{FakeSink, FakeTrails};
-use halligan_engine::fakes::world::{FakeWorld, Running, caller};
+use halligan_engine::fakes::world::{FakeWorld, caller};
 use halligan_engine::ports::{Clock as _, Cursors as _, Weakness};
 use halligan_engine::problem::ProblemKind;
 use halligan_engine::publish::OverrideRules;
-use halligan_engine::reconcile::{Forwarding, ForwardingPorts, GuardPorts, Guards, Reconciler as _};
+use halligan_engine::reconcile::{GuardPorts, Guards, Reconciler as _};
 use jiff::SignedDuration;
 
-use crate::support::{active, advance, ask, mint, minted, refused, types, world};
-
-fn forwarding(world: &FakeWorld, running: &Running, sink: &Arc<FakeSink>) -> Forwarding {
-    let ports = ForwardingPorts {
-        log: world.store.clone(),
-        cursors: world.store.clone(),
-        leases: world.store.clone(),
-        publisher: running.broker.publisher().clone(),
-        overrides: running.broker.overrides().clone(),
-    };
-    Forwarding::new(sink.clone(), ports, "one".to_owned())
-}
+use crate::support::{active, advance, ask, forwarding, mint, minted, refused, types, world};
 
 fn count(world: &FakeWorld, kind: &str) -> usize {
     types(&world.store.entries()).iter().filter(|found| *found == kind).count()
@@ -35,7 +24,7 @@ async fn a_sink_gets_what_is_published_from_where_it_left_off() {
     let (world, _) = world();
     let running = world.start();
     let sink = Arc::new(FakeSink::named("siem"));
-    let forwarding = forwarding(&world, &running, &sink);
+    let forwarding = forwarding(&world, &running, sink.clone());
     active(&running.broker).await;
     forwarding.tick(world.clock.now()).await.unwrap();
     assert_eq!(sink.positions(), [0_u64; 0], "an entry's index is given when it is published");
@@ -68,7 +57,7 @@ async fn without_an_archive_credentials_leave_by_an_override_alone_and_not_to_wh
     world.overrides = OverrideRules { confirmed_by: vec!["siem".to_owned()], longest: SignedDuration::from_hours(4) };
     let running = world.start();
     let sink = Arc::new(FakeSink::named("siem"));
-    let forwarding = forwarding(&world, &running, &sink);
+    let forwarding = forwarding(&world, &running, sink.clone());
     let grant = active(&running.broker).await;
     running.settle().await.unwrap();
     world.archive.set_down(true);

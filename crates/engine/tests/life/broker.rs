@@ -25,17 +25,6 @@ fn world() -> FakeWorld {
     FakeWorld::new(fixtures::access(people))
 }
 
-fn ask(emergency: bool) -> RequestAsk {
-    RequestAsk {
-        target: "prod-admin".to_owned(),
-        scope: None,
-        incident: ("file".to_owned(), "INC-219".to_owned()),
-        reason: "the database is full".to_owned(),
-        duration_seconds: 1_800,
-        emergency,
-    }
-}
-
 fn pass(world: &FakeWorld, milliseconds: i64) {
     world.clock.advance(SignedDuration::from_millis(milliseconds));
 }
@@ -58,7 +47,7 @@ async fn story(world: &FakeWorld, running: &Running) {
     let (alice, bob, carol) = (caller("alice"), caller("bob"), caller("carol"));
     let id = |grant: &Grant| grant.request.id.to_string();
     pass(world, 250);
-    if let Ok(grant) = broker.request(&alice, ask(false)).await {
+    if let Ok(grant) = broker.request(&alice, fixtures::ask()).await {
         let hash = grant.request_hash.to_string();
         drop(broker.acknowledge(&alice, &id(&grant), &hash, None).await);
         pass(world, 1_001);
@@ -77,13 +66,13 @@ async fn story(world: &FakeWorld, running: &Running) {
         drop(broker.console(&alice, &id(&grant)).await);
         drop(broker.revoke(&carol, &id(&grant), "stop").await);
     }
-    if let Ok(grant) = broker.request(&bob, ask(true)).await {
+    if let Ok(grant) = broker.request(&bob, RequestAsk { emergency: true, ..fixtures::ask() }).await {
         drop(broker.mint(&bob, &id(&grant)).await);
         drop(broker.acknowledge(&carol, &id(&grant), &grant.request_hash.to_string(), None).await);
         drop(broker.give_back(&bob, &id(&grant)).await);
     }
-    drop(broker.request(&alice, ask(true)).await);
-    drop(broker.request(&alice, ask(false)).await);
+    drop(broker.request(&alice, RequestAsk { emergency: true, ..fixtures::ask() }).await);
+    drop(broker.request(&alice, fixtures::ask()).await);
     drop(running.settle().await);
     pass(world, 400_000);
     drop(running.settle().await);
@@ -128,7 +117,7 @@ async fn a_night_in_which_a_write_fails_or_is_lost_is_rebuilt_too() {
 async fn a_clock_that_steps_back_changes_no_life() {
     let world = world();
     let running = world.start();
-    let grant = running.broker.request(&caller("alice"), ask(false)).await.unwrap();
+    let grant = running.broker.request(&caller("alice"), fixtures::ask()).await.unwrap();
     pass(&world, -5_000);
     let id = grant.request.id.to_string();
     running.broker.acknowledge(&caller("bob"), &id, &grant.request_hash.to_string(), None).await.unwrap();
