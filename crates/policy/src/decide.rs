@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use cedar_policy::PolicyId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::index::Index;
+use crate::doubt::Doubt;
+use crate::index::Found;
 use crate::question::{Question, Who};
 use crate::set::{PolicySet, Rule};
 use crate::stack;
@@ -60,15 +62,6 @@ pub struct Decision {
     pub errors: Vec<String>,
 }
 
-/// What the rules of one effect come to.
-struct Outcome<'a> {
-    /// Whether anything was satisfied or could not be evaluated.
-    any: bool,
-    satisfied: Vec<&'a Rule>,
-    erring: Vec<&'a Rule>,
-    errors: Vec<String>,
-}
-
 impl PolicySet {
     /// Answers. Pure in the question and in the policies. Fails closed: a question that
     /// the schema has no place for is refused, and says so in `errors`.
@@ -80,33 +73,34 @@ impl PolicySet {
         }
         match translate(question) {
             Ok(translated) => stack::with_some(|| self.decide_translated(question, &translated)),
-            Err(error) => Decision {
-                unmet: vec!["nobody may: the policies can't be asked".to_owned()],
-                errors: vec![format!("the question doesn't fit the schema: {error}")],
-                ..Decision::default()
-            },
+            Err(error) => unasked(&error),
         }
     }
 
     fn decide_translated(&self, question: &Question<'_>, translated: &Translated) -> Decision {
-        let rules = self.about(question.action);
-        let permits = self.outcome(&rules.permits, translated);
-        let forbids = self.outcome(&rules.forbids, translated);
-        let errors = [permits.errors, forbids.errors].concat();
-        let mut refusing = [forbids.satisfied, forbids.erring].concat();
-        refusing.sort_by_key(|rule| rule.position);
-        let permitted = !permits.satisfied.is_empty();
-        if permitted && !forbids.any {
-            return Decision { allow: true, permitted, rules: ids(&permits.satisfied), errors, ..Decision::default() };
+        let answered = match self.answer(question, translated) {
+            Ok(answered) => answered,
+            Err(error) => return unasked(&error),
+        };
+        let errors = [errors_of(&answered.permits), errors_of(&answered.forbids)].concat();
+        let satisfied = self.in_order(answered.permits.satisfied.iter());
+        let permitted = !satisfied.is_empty();
+        if permitted && !answered.is_forbidden() {
+            return Decision { allow: true, permitted, rules: ids(&satisfied), errors, ..Decision::default() };
         }
+        let certain = answered.forbids.satisfied.iter().chain(answered.forbids.erring.iter().map(|(id, _)| id));
+        let certain = self.in_order(certain);
+        let refusing = self.in_order(certain.iter().map(|rule| rule.policy.id()).chain(answered.may_forbid.keys()));
         let could: Vec<&Rule> = if permitted {
             Vec::new()
         } else {
             self.about_such(question, &translated.request).filter(|rule| rule.is_permit()).collect()
         };
-        let obligations: BTreeSet<Obligation> = refusing.iter().filter_map(|rule| rule.obliges).collect();
+        let obligations: BTreeSet<Obligation> = certain.iter().filter_map(|rule| rule.obliges).collect();
+        let lost = answered.may_not_permit.values().filter(|_| !permitted);
+        let doubts = answered.may_forbid.values().chain(lost).flatten().map(Doubt::unmet);
         let mut unmet: Vec<String> = Vec::new();
-        for text in refusing.iter().chain(&could).map(|rule| rule.unmet(question)) {
+        for text in certain.iter().chain(&could).map(|rule| rule.unmet(question)).chain(doubts) {
             if !unmet.contains(&text) {
                 unmet.push(text);
             }
@@ -119,21 +113,34 @@ impl PolicySet {
             permitted,
             rules: ids(if refusing.is_empty() { &could } else { &refusing }),
             unmet,
-            can_be_healed: permitted && refusing.iter().all(|rule| rule.obliges.is_some()),
+            can_be_healed: permitted
+                && answered.may_forbid.is_empty()
+                && certain.iter().all(|rule| rule.obliges.is_some()),
             obligations: obligations.into_iter().collect(),
             errors,
         }
     }
 
-    fn outcome(&self, policies: &Index, translated: &Translated) -> Outcome<'_> {
-        let found = policies.find(&translated.request, &translated.entities);
-        let mut satisfied: Vec<&Rule> = found.satisfied.iter().filter_map(|id| self.rule(id)).collect();
-        satisfied.sort_by_key(|rule| rule.position);
-        let erring = found.erring.iter().filter_map(|(id, _)| self.rule(id)).collect();
-        let mut errors: Vec<String> =
-            found.erring.iter().map(|(id, why)| format!("policy `{id}` could not be evaluated: {why}")).collect();
-        errors.sort();
-        Outcome { any: !(found.satisfied.is_empty() && found.erring.is_empty()), satisfied, erring, errors }
+    /// The rules of these ids, as they stand in the files.
+    fn in_order<'a>(&self, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<&Rule> {
+        let mut rules: Vec<&Rule> = ids.filter_map(|id| self.rule(id)).collect();
+        rules.sort_by_key(|rule| rule.position);
+        rules
+    }
+}
+
+fn errors_of(found: &Found) -> Vec<String> {
+    let text = |(id, why): &(PolicyId, String)| format!("policy `{id}` could not be evaluated: {why}");
+    let mut errors: Vec<String> = found.erring.iter().map(text).collect();
+    errors.sort();
+    errors
+}
+
+fn unasked(error: &str) -> Decision {
+    Decision {
+        unmet: vec!["nobody may: the policies can't be asked".to_owned()],
+        errors: vec![format!("the question doesn't fit the schema: {error}")],
+        ..Decision::default()
     }
 }
 

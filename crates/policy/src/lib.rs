@@ -9,6 +9,7 @@
 
 mod decide;
 pub mod diff;
+mod doubt;
 pub mod explain;
 mod index;
 mod load;

@@ -96,6 +96,9 @@ pub(crate) enum Kind {
     Broker,
 }
 
+/// No groups.
+pub(crate) static NO_GROUPS: BTreeSet<GroupId> = BTreeSet::new();
+
 /// A person, and the groups they are in now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PersonIn<'a> {
@@ -103,6 +106,17 @@ pub struct PersonIn<'a> {
     pub id: &'a PersonId,
     /// Their groups.
     pub groups: &'a BTreeSet<GroupId>,
+    /// Groups that they may be in beside: nobody knows. No policy is satisfied by that, and
+    /// a forbid that would be if they were is.
+    pub possible: &'a BTreeSet<GroupId>,
+}
+
+impl<'a> PersonIn<'a> {
+    /// One whose groups are known.
+    #[must_use]
+    pub fn new(id: &'a PersonId, groups: &'a BTreeSet<GroupId>) -> Self {
+        Self { id, groups, possible: &NO_GROUPS }
+    }
 }
 
 /// A machine, and the groups it is in now.
@@ -112,6 +126,8 @@ pub struct MachineIn<'a> {
     pub id: &'a MachineId,
     /// Its groups.
     pub groups: &'a BTreeSet<GroupId>,
+    /// As [`PersonIn::possible`].
+    pub possible: &'a BTreeSet<GroupId>,
     /// The human that its token names.
     pub on_behalf_of: Option<PersonIn<'a>>,
 }
@@ -126,10 +142,10 @@ pub enum Who<'a> {
 }
 
 impl<'a> Who<'a> {
-    /// A person.
+    /// A person whose groups are known.
     #[must_use]
-    pub const fn person(id: &'a PersonId, groups: &'a BTreeSet<GroupId>) -> Self {
-        Self::Person(PersonIn { id, groups })
+    pub fn person(id: &'a PersonId, groups: &'a BTreeSet<GroupId>) -> Self {
+        Self::Person(PersonIn::new(id, groups))
     }
 
     pub(crate) const fn kind(&self) -> Kind {
@@ -206,6 +222,20 @@ impl<'a> Resource<'a> {
         }
     }
 
+    /// The groups of its lists.
+    pub(crate) fn groups(&self) -> BTreeSet<&'a GroupId> {
+        let of = |access: &'a Access| {
+            let Access { requesters, acknowledgers, revokers, emergency_starters } = access;
+            [requesters, acknowledgers, revokers, emergency_starters].into_iter().flatten().collect()
+        };
+        match self {
+            Self::Role(role) => of(&role.access),
+            Self::Gate(gate) => of(gate.access),
+            Self::Log { readers, overriders } => readers.union(overriders).collect(),
+            Self::Broker { administrators } => administrators.iter().collect(),
+        }
+    }
+
     /// Where the configuration speaks of it: `roles.prod-admin`.
     #[must_use]
     pub fn setting(&self) -> String {
@@ -277,8 +307,8 @@ pub struct Context<'a> {
     pub channel: Channel,
     /// How they signed in; none: a machine's token.
     pub sign_in_method: Option<SignInMethod>,
-    /// Whether the identity provider gives no answer.
-    pub provider_down: bool,
+    /// Whether no identity provider answers; none: nobody has looked lately.
+    pub provider_down: Option<bool>,
     /// Since they last proved who they are.
     pub auth_age: Option<SignedDuration>,
     /// Since they last did so with a second factor.
@@ -298,6 +328,8 @@ pub struct Context<'a> {
     pub emergency: Option<bool>,
     /// Who asked for the grant.
     pub requester: Option<Who<'a>>,
+    /// The other person who said yes to it, or before: a machine's request needs two.
+    pub acknowledger: Option<PersonIn<'a>>,
 }
 
 impl Context<'_> {
@@ -308,7 +340,7 @@ impl Context<'_> {
             time,
             channel,
             sign_in_method: None,
-            provider_down: false,
+            provider_down: None,
             auth_age: None,
             mfa_age: None,
             review_debt: 0,
@@ -318,6 +350,7 @@ impl Context<'_> {
             duration: None,
             emergency: None,
             requester: None,
+            acknowledger: None,
         }
     }
 }

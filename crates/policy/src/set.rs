@@ -1,6 +1,6 @@
 //! Policies that were found good, and what is known of each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Policy, PolicyId, PrincipalConstraint, Request, ResourceConstraint,
@@ -22,6 +22,8 @@ pub(crate) struct Rule {
     pub wording: Option<Wording>,
     pub obliges: Option<Obligation>,
     is_permit: bool,
+    /// What it asks of somebody's groups.
+    pub asks: Asks,
     /// The kinds of principal and resource, and the actions, that it can be about.
     about: Vec<(Kind, Action, Kind)>,
     /// Whom and what its scope names alone.
@@ -34,6 +36,58 @@ pub(crate) struct Rule {
 pub(crate) struct ByEffect {
     pub permits: Index,
     pub forbids: Index,
+    /// The groups that any of them names.
+    pub groups: BTreeSet<String>,
+    /// Whether any of them could turn against somebody by the resource's lists.
+    pub reads_lists: bool,
+}
+
+/// What a policy asks of somebody's groups.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asks {
+    /// The groups that it names.
+    groups: BTreeSet<String>,
+    /// Whether it reads a list of the resource, in a way that being in it could turn against somebody: a
+    /// permit that only asks for a membership takes none amiss.
+    reads_lists: bool,
+}
+
+impl Asks {
+    fn of(policy: &Policy) -> Self {
+        let group = &Vocabulary::get().group;
+        let named = policy.entity_literals().into_iter().filter(|literal| literal.type_name() == group);
+        // What can't be written as JSON is taken for the worst.
+        let reads_lists = policy.to_json().map_or(true, |policy_json| {
+            let mut read = ListsRead::default();
+            read.walk(&policy_json);
+            read.any && (policy.effect() == Effect::Forbid || read.negated)
+        });
+        Self { groups: named.map(|literal| literal.id().unescaped().to_owned()).collect(), reads_lists }
+    }
+}
+
+/// Whether a policy in Cedar's JSON reads lists, and whether anything in it is turned round.
+#[derive(Default)]
+struct ListsRead {
+    any: bool,
+    negated: bool,
+}
+
+impl ListsRead {
+    fn walk(&mut self, value: &serde_json::Value) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                for (name, field) in fields {
+                    self.any |= name == "attr" && field.as_str().is_some_and(crate::wording::is_list);
+                    self.negated |= matches!(name.as_str(), "!" | "if-then-else" | "==" | "!=")
+                        || (name == "kind" && field == "unless");
+                    self.walk(field);
+                }
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
+            _ => {}
+        }
+    }
 }
 
 /// Every policy of a deployment, found good as a whole.
@@ -70,6 +124,7 @@ impl Rule {
             about: about.collect(),
             principal,
             resource,
+            asks: Asks::of(&policy),
             policy,
             wording,
             obliges,
@@ -118,11 +173,18 @@ impl PolicySet {
     pub(crate) fn new(rules: Vec<Rule>, sha256: String, warnings: Vec<String>) -> Result<Self, String> {
         let mut by_action: BTreeMap<Action, ByEffect> = BTreeMap::new();
         for action in Action::ALL {
+            let about: Vec<&Rule> = rules.iter().filter(|rule| rule.admits(action)).collect();
             let of = |effect| {
-                let about = rules.iter().filter(|rule| rule.policy.effect() == effect && rule.admits(action));
+                let about = about.iter().filter(|rule| rule.policy.effect() == effect);
                 Index::new(&about.map(|rule| &rule.policy).collect::<Vec<_>>())
             };
-            by_action.insert(action, ByEffect { permits: of(Effect::Permit)?, forbids: of(Effect::Forbid)? });
+            let index = ByEffect {
+                permits: of(Effect::Permit)?,
+                forbids: of(Effect::Forbid)?,
+                groups: about.iter().flat_map(|rule| rule.asks.groups.iter().cloned()).collect(),
+                reads_lists: about.iter().any(|rule| rule.asks.reads_lists),
+            };
+            by_action.insert(action, index);
         }
         let by_id = rules.iter().enumerate().map(|(n, rule)| (rule.policy.id().clone(), n)).collect();
         Ok(Self { rules, by_id, by_action, nothing: ByEffect::default(), sha256, warnings })

@@ -21,12 +21,23 @@ pub(crate) struct Translated {
 /// # Errors
 /// It doesn't fit the schema, in words.
 pub(crate) fn translate(question: &Question<'_>) -> Result<Translated, String> {
-    let mut scribe = Scribe { words: Vocabulary::get(), entities: HashMap::new() };
+    translate_assuming(question, &[])
+}
+
+/// As [`translate`], as if these were in these groups too.
+///
+/// # Errors
+/// As [`translate`].
+pub(crate) fn translate_assuming(
+    question: &Question<'_>,
+    assumed: &[(EntityUid, GroupId)],
+) -> Result<Translated, String> {
+    let mut scribe = Scribe { words: Vocabulary::get(), entities: HashMap::new(), assumed };
     // The principal first: it is what its own word says, whatever an incident says of the same person.
     let principal = scribe.who(&question.principal)?;
     let resource = scribe.resource(&question.resource)?;
     let context = scribe.context(&question.context)?;
-    let Scribe { words, entities } = scribe;
+    let Scribe { words, entities, .. } = scribe;
     let context = CedarContext::from_pairs(context).map_err(in_words)?;
     let action = words.action(question.action);
     let request = Request::new(principal, action, resource, context, Some(&words.schema)).map_err(in_words)?;
@@ -36,12 +47,13 @@ pub(crate) fn translate(question: &Question<'_>) -> Result<Translated, String> {
 
 type Fields = Vec<(String, Value)>;
 
-struct Scribe {
+struct Scribe<'a> {
     words: &'static Vocabulary,
     entities: HashMap<EntityUid, Entity>,
+    assumed: &'a [(EntityUid, GroupId)],
 }
 
-impl Scribe {
+impl Scribe<'_> {
     fn who(&mut self, who: &Who<'_>) -> Result<EntityUid, String> {
         match who {
             Who::Person(person) => self.person(person),
@@ -65,7 +77,8 @@ impl Scribe {
 
     fn add(&mut self, uid: EntityUid, fields: Fields, groups: &BTreeSet<GroupId>) -> Result<EntityUid, String> {
         if !self.entities.contains_key(&uid) {
-            let parents: HashSet<EntityUid> = groups.iter().map(|group| self.group(group)).collect();
+            let assumed = self.assumed.iter().filter(|(who, _)| *who == uid).map(|(_, group)| group);
+            let parents: HashSet<EntityUid> = groups.iter().chain(assumed).map(|group| self.group(group)).collect();
             let fields = fields.into_iter().collect();
             let entity = Entity::new(uid.clone(), fields, parents).map_err(in_words)?;
             self.entities.insert(uid.clone(), entity);
@@ -124,10 +137,10 @@ impl Scribe {
         let mut fields = vec![
             field("time", Value::new_datetime(instant(context.time))),
             text("channel", context.channel.as_str()),
-            flag("providerDown", context.provider_down),
             field("reviewDebt", Value::new_long(context.review_debt.into())),
             flag("signed", context.signed),
         ];
+        fields.extend(context.provider_down.map(|down| flag("providerDown", down)));
         fields.extend(context.sign_in_method.map(|method| text("signInMethod", method.as_str())));
         fields.extend(context.auth_age.map(|age| seconds("authAgeSeconds", rounded_up(age))));
         fields.extend(context.mfa_age.map(|age| seconds("mfaAgeSeconds", rounded_up(age))));
@@ -139,6 +152,9 @@ impl Scribe {
         }
         if let Some(requester) = &context.requester {
             fields.push(record("requester", self.requester(requester)?)?);
+        }
+        if let Some(acknowledger) = &context.acknowledger {
+            fields.push(field("acknowledger", Value::new_entity_uid(self.person(acknowledger)?)));
         }
         Ok(fields)
     }

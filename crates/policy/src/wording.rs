@@ -106,6 +106,11 @@ impl Wording {
     }
 }
 
+/// Whether it is a list of a resource, by its name in the schema.
+pub(crate) fn is_list(name: &str) -> bool {
+    LISTS.iter().any(|(known, _)| *known == name)
+}
+
 fn place(name: &str) -> Result<Place, String> {
     match name {
         "principal" => return Ok(Place::Principal),

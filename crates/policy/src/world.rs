@@ -19,6 +19,9 @@ use crate::question::{Action, Context, IncidentIn, MachineIn, PersonIn, Question
 pub struct Person {
     /// Their groups.
     pub groups: BTreeSet<GroupId>,
+    /// Groups that they may be in beside, for all that is known: as of somebody whose
+    /// provider has not said lately.
+    pub possible_groups: BTreeSet<GroupId>,
 }
 
 /// A machine of a world.
@@ -27,6 +30,8 @@ pub struct Person {
 pub struct Machine {
     /// Its groups.
     pub groups: BTreeSet<GroupId>,
+    /// Groups that it may be in beside, for all that is known.
+    pub possible_groups: BTreeSet<GroupId>,
     /// The person that its token names.
     pub on_behalf_of: Option<PersonId>,
 }
@@ -102,8 +107,8 @@ pub struct Occasion {
     pub channel: Channel,
     /// How they signed in.
     pub sign_in_method: Option<SignInMethod>,
-    /// Whether the identity provider gives no answer.
-    pub provider_down: bool,
+    /// Whether no identity provider answers.
+    pub provider_down: Option<bool>,
     /// Since they last proved who they are.
     pub auth_age_seconds: Option<u32>,
     /// Since they last did so with a second factor.
@@ -122,6 +127,8 @@ pub struct Occasion {
     pub emergency: Option<bool>,
     /// Who asked for the grant: a person or a machine, by name.
     pub requester: Option<String>,
+    /// The other person who acknowledges it: a machine's request needs two.
+    pub acknowledger: Option<PersonId>,
 }
 
 impl Default for Occasion {
@@ -132,7 +139,7 @@ impl Default for Occasion {
             time: noon,
             channel: Channel::Api,
             sign_in_method: None,
-            provider_down: false,
+            provider_down: None,
             auth_age_seconds: None,
             mfa_age_seconds: None,
             review_debt: 0,
@@ -142,6 +149,7 @@ impl Default for Occasion {
             duration_seconds: None,
             emergency: None,
             requester: None,
+            acknowledger: None,
         }
     }
 }
@@ -155,8 +163,8 @@ impl World {
             [&access.requesters, &access.acknowledgers, &access.revokers, &access.emergency_starters]
         });
         let groups = lists
-            .chain(self.people.values().map(|person| &person.groups))
-            .chain(self.machines.values().map(|machine| &machine.groups))
+            .chain(self.people.values().flat_map(|person| [&person.groups, &person.possible_groups]))
+            .chain(self.machines.values().flat_map(|machine| [&machine.groups, &machine.possible_groups]))
             .chain([&self.log.readers, &self.log.overriders, &self.broker.administrators]);
         Known {
             persons: self.people.keys().cloned().collect(),
@@ -195,18 +203,20 @@ impl World {
             return Ok(Who::Person(person));
         }
         if let Some((id, machine)) = self.machines.iter().find(|(id, _)| id.as_str() == name) {
-            let on_behalf_of = match &machine.on_behalf_of {
-                Some(person) => Some(self.person(person.as_str()).ok_or_else(|| self.nobody(person.as_str()))?),
-                None => None,
-            };
-            return Ok(Who::Machine(MachineIn { id, groups: &machine.groups, on_behalf_of }));
+            let on_behalf_of = machine.on_behalf_of.as_ref().map(|person| self.named(person)).transpose()?;
+            let (groups, possible) = (&machine.groups, &machine.possible_groups);
+            return Ok(Who::Machine(MachineIn { id, groups, possible, on_behalf_of }));
         }
         Err(self.nobody(name))
     }
 
     fn person(&self, name: &str) -> Option<PersonIn<'_>> {
         let (id, person) = self.people.iter().find(|(id, _)| id.as_str() == name)?;
-        Some(PersonIn { id, groups: &person.groups })
+        Some(PersonIn { id, groups: &person.groups, possible: &person.possible_groups })
+    }
+
+    fn named(&self, person: &PersonId) -> Result<PersonIn<'_>, String> {
+        self.person(person.as_str()).ok_or_else(|| self.nobody(person.as_str()))
     }
 
     fn nobody(&self, name: &str) -> String {
@@ -249,14 +259,12 @@ impl World {
             duration: occasion.duration_seconds.map(seconds),
             emergency: occasion.emergency,
             requester: occasion.requester.as_deref().map(|name| self.who(name)).transpose()?,
+            acknowledger: occasion.acknowledger.as_ref().map(|person| self.named(person)).transpose()?,
         })
     }
 
     fn incident<'a>(&'a self, incident: &'a Incident) -> Result<IncidentIn<'a>, String> {
-        let creator = match &incident.creator {
-            Some(person) => Some(self.person(person.as_str()).ok_or_else(|| self.nobody(person.as_str()))?),
-            None => None,
-        };
+        let creator = incident.creator.as_ref().map(|person| self.named(person)).transpose()?;
         Ok(IncidentIn {
             provider: &incident.provider,
             known: incident.known,

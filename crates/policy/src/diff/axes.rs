@@ -75,7 +75,10 @@ impl Axes {
             Axis { only: Some(Action::SignIn), ..sign_ins() },
             axis(
                 "providerDown",
-                vec![value("false", |o| o.provider_down = false), value("true", |o| o.provider_down = true)],
+                vec![
+                    value("false", |o| o.provider_down = Some(false)),
+                    value("true", |o| o.provider_down = Some(true)),
+                ],
             ),
         ];
         let axes = all.into_iter().filter(|axis| mentions.reads(axis.attribute) && axis.values.len() > 1).collect();

@@ -7,7 +7,7 @@ mod fold;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use halligan_core::id::PersonId;
+use halligan_core::id::{GroupId, PersonId};
 use serde::Serialize;
 
 pub use axes::Condition;
@@ -101,7 +101,7 @@ struct Answers {
 
 /// What policies can tell people and machines apart by: the name where one names it, the
 /// groups, for whom a machine acts, and whether it is a person.
-type Likeness<'a> = (Option<&'a str>, Vec<&'a str>, Option<&'a PersonId>, bool);
+type Likeness<'a> = (Option<&'a str>, [&'a BTreeSet<GroupId>; 2], Option<&'a PersonId>, bool);
 
 /// Somebody to ask about, and all who are like them.
 fn alike<'a>(world: &'a World, policies: &[&PolicySet]) -> Vec<(&'a str, Vec<String>)> {
@@ -114,11 +114,11 @@ fn alike<'a>(world: &'a World, policies: &[&PolicySet]) -> Vec<(&'a str, Vec<Str
     let mut alike: BTreeMap<Likeness<'_>, Vec<&str>> = BTreeMap::new();
     let named = |name: &'a str| literals.contains(name).then_some(name);
     for (id, person) in &world.people {
-        let groups = person.groups.iter().map(|group| group.as_str()).collect();
+        let groups = [&person.groups, &person.possible_groups];
         alike.entry((named(id.as_str()), groups, None, true)).or_default().push(id.as_str());
     }
     for (id, machine) in &world.machines {
-        let groups = machine.groups.iter().map(|group| group.as_str()).collect();
+        let groups = [&machine.groups, &machine.possible_groups];
         let key = (named(id.as_str()), groups, machine.on_behalf_of.as_ref(), false);
         alike.entry(key).or_default().push(id.as_str());
     }

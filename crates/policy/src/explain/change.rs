@@ -136,13 +136,24 @@ pub(crate) fn groups<'a>(who: &Who<'a>) -> &'a BTreeSet<GroupId> {
     }
 }
 
+/// The groups that they may be in beside.
+pub(crate) fn possible<'a>(who: &Who<'a>) -> &'a BTreeSet<GroupId> {
+    match who {
+        Who::Person(person) => person.possible,
+        Who::Machine(machine) => machine.possible,
+    }
+}
+
 /// Asks the question as it would be with all of these changes.
 pub(crate) fn with<T>(question: &Question<'_>, changes: &[Change], ask: impl FnOnce(&Question<'_>) -> T) -> T {
-    let mut groups = groups(&question.principal).clone();
+    let (mut groups, mut possible) = (groups(&question.principal).clone(), possible(&question.principal).clone());
     for change in changes {
         match change {
             Change::Join { group } => drop(groups.insert(group.clone())),
-            Change::Leave { group } => drop(groups.remove(group)),
+            Change::Leave { group } => {
+                groups.remove(group);
+                possible.remove(group);
+            }
             _ => {}
         }
     }
@@ -172,15 +183,17 @@ pub(crate) fn with<T>(question: &Question<'_>, changes: &[Change], ask: impl FnO
             Change::Emergency { emergency } => context.emergency = Some(*emergency),
             Change::Channel { channel } => context.channel = *channel,
             Change::SignIn { method } => context.sign_in_method = Some(*method),
-            Change::ProviderDown { down } => context.provider_down = *down,
+            Change::ProviderDown { down } => context.provider_down = Some(*down),
             Change::ReviewDebt { reviews, .. } => context.review_debt = *reviews,
             Change::Scope { scope } => context.scope = Some(scope),
             Change::Time { time } => context.time = *time,
         }
     }
     changed.principal = match question.principal {
-        Who::Person(PersonIn { id, .. }) => Who::Person(PersonIn { id: name.unwrap_or(id), groups: &groups }),
-        Who::Machine(machine) => Who::Machine(MachineIn { groups: &groups, ..machine }),
+        Who::Person(PersonIn { id, .. }) => {
+            Who::Person(PersonIn { id: name.unwrap_or(id), groups: &groups, possible: &possible })
+        }
+        Who::Machine(machine) => Who::Machine(MachineIn { groups: &groups, possible: &possible, ..machine }),
     };
     ask(&changed)
 }

@@ -13,6 +13,7 @@ use serde::Serialize;
 pub use change::{Bound, Change};
 
 use crate::decide::Decision;
+use crate::doubt::Doubt;
 use crate::mentions::Mentions;
 use crate::question::{Action, Question};
 use crate::set::{PolicySet, Rule};
@@ -116,27 +117,31 @@ impl PolicySet {
     }
 
     fn reports(&self, question: &Question<'_>, translated: &Translated) -> (Vec<RuleReport>, Vec<String>) {
-        let about = self.about(question.action);
-        let found = [&about.permits, &about.forbids].map(|index| index.find(&translated.request, &translated.entities));
-        let [permits, _] = &found;
-        let permitted = !permits.satisfied.is_empty();
+        let Ok(answered) = self.answer(question, translated) else { return (Vec::new(), Vec::new()) };
+        let found = [&answered.permits, &answered.forbids];
+        let permitted = !answered.permits.satisfied.is_empty();
         let mut reports = Vec::new();
         let mut passed = Vec::new();
         for rule in self.about_such(question, &translated.request) {
-            let satisfied = found.iter().any(|found| found.satisfied.contains(rule.policy.id()));
-            let erring = found.iter().any(|found| found.erring.iter().any(|(id, _)| id == rule.policy.id()));
-            let verdict = match (erring, rule.is_permit(), satisfied) {
-                (true, _, _) => Verdict::CannotBeEvaluated,
-                (_, true, true) => Verdict::Permits,
-                (_, true, false) if permitted => continue,
-                (_, true, false) => Verdict::DoesNotPermit,
-                (_, false, true) => Verdict::Refuses,
-                (_, false, false) => {
+            let id = rule.policy.id();
+            let satisfied = found.iter().any(|found| found.satisfied.contains(id));
+            let erring = found.iter().any(|found| found.erring.iter().any(|(erring, _)| erring == id));
+            let doubts = answered.may_forbid.get(id).or(answered.may_not_permit.get(id));
+            let verdict = match (erring, rule.is_permit(), satisfied, doubts) {
+                (true, ..) => Verdict::CannotBeEvaluated,
+                (_, true, true, _) => Verdict::Permits,
+                (_, true, false, _) if permitted => continue,
+                (_, true, false, _) => Verdict::DoesNotPermit,
+                (_, false, true, _) | (_, false, false, Some(_)) => Verdict::Refuses,
+                (_, false, false, None) => {
                     passed.push(rule.id.clone());
                     continue;
                 }
             };
-            reports.push(rule.report(verdict, question, translated));
+            reports.push(match doubts {
+                Some(doubts) => rule.doubted(verdict, doubts),
+                None => rule.report(verdict, question, translated),
+            });
         }
         (reports, passed)
     }
@@ -151,6 +156,13 @@ impl Rule {
         };
         let satisfied_by = (verdict != Verdict::Permits).then(|| self.unmet(question));
         RuleReport { id: self.id.clone(), verdict, why, satisfied_by }
+    }
+
+    /// Of a rule that stands in the way because nobody knows somebody's groups.
+    fn doubted(&self, verdict: Verdict, doubts: &[Doubt]) -> RuleReport {
+        let satisfied_by = doubts.iter().map(Doubt::unmet).collect::<Vec<_>>().join("; ");
+        let why = doubts.iter().map(Doubt::why).collect();
+        RuleReport { id: self.id.clone(), verdict, why, satisfied_by: Some(satisfied_by) }
     }
 }
 

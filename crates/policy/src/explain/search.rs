@@ -6,7 +6,7 @@ use halligan_core::actor::Channel;
 use halligan_core::id::{GroupId, ScopeId};
 use jiff::{SignedDuration, Timestamp};
 
-use super::change::{Bound, Change, groups, with};
+use super::change::{Bound, Change, groups, possible, with};
 use crate::decide::Decision;
 use crate::mentions::Mentions;
 use crate::question::{Question, Resource, SignInMethod, Who};
@@ -91,7 +91,7 @@ impl Search<'_> {
             reads("emergency", Ladder::Each(vec![Change::Emergency { emergency: context.emergency != Some(true) }])),
             self.channels(),
             self.sign_ins(),
-            reads("providerDown", Ladder::Each(vec![Change::ProviderDown { down: !context.provider_down }])),
+            self.providers(),
             reads(
                 "reviewDebt",
                 self.numbers("reviewDebt", Some(context.review_debt.into()), |reviews, bound| Change::ReviewDebt {
@@ -107,7 +107,8 @@ impl Search<'_> {
     fn memberships(&self) -> Ladder {
         let now = groups(&self.question.principal);
         let join = self.groups.difference(now).map(|group| Change::Join { group: group.clone() });
-        Ladder::Each(join.chain(now.iter().map(|group| Change::Leave { group: group.clone() })).collect())
+        let leave = now.union(possible(&self.question.principal)).map(|group| Change::Leave { group: group.clone() });
+        Ladder::Each(join.chain(leave).collect())
     }
 
     fn others(&self) -> Ladder {
@@ -135,6 +136,13 @@ impl Search<'_> {
         let others = [SignInMethod::Provider, SignInMethod::Passkey].into_iter().filter(|method| Some(*method) != now);
         let others = others.map(|method| Change::SignIn { method });
         Ladder::Each(others.filter(|_| self.mentions.reads("signInMethod")).collect())
+    }
+
+    fn providers(&self) -> Ladder {
+        let now = self.question.context.provider_down;
+        let others = [true, false].into_iter().filter(|down| Some(*down) != now);
+        let others = others.map(|down| Change::ProviderDown { down });
+        Ladder::Each(others.filter(|_| self.mentions.reads("providerDown")).collect())
     }
 
     fn scopes(&self) -> Ladder {

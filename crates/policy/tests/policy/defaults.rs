@@ -113,7 +113,8 @@ fn a_passkey_lets_in_only_while_the_provider_is_down() {
         (Some(Passkey), true, true),
         (None, true, false),
     ] {
-        let context = Context { sign_in_method: method, provider_down: down, ..Context::new(now(), Channel::Web) };
+        let context =
+            Context { sign_in_method: method, provider_down: Some(down), ..Context::new(now(), Channel::Web) };
         let resource = Resource::Broker { administrators: &none };
         let question = Question { resource, context, ..alice.asks(Action::SignIn, &role) };
         let decision = PolicySet::defaults().decide(&question);

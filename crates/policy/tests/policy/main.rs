@@ -4,6 +4,7 @@
 mod bad_days;
 mod comparing;
 mod defaults;
+mod doubts;
 mod explaining;
 mod files;
 mod loading;

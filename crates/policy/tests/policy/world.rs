@@ -43,20 +43,24 @@ pub fn role() -> Role {
     }
 }
 
-/// Alice, in these groups.
-pub struct Alice(PersonId, BTreeSet<GroupId>);
+/// Alice, in these groups, and perhaps in those.
+pub struct Alice(PersonId, BTreeSet<GroupId>, BTreeSet<GroupId>);
 
 impl Alice {
     pub fn in_groups(names: &[&str]) -> Self {
-        Self("alice".parse().unwrap(), groups(names))
+        Self("alice".parse().unwrap(), groups(names), BTreeSet::new())
+    }
+
+    pub fn maybe_in(self, names: &[&str]) -> Self {
+        Self(self.0, self.1, groups(names))
     }
 
     pub fn who(&self) -> Who<'_> {
-        Who::person(&self.0, &self.1)
+        Who::Person(self.person())
     }
 
     pub fn person(&self) -> PersonIn<'_> {
-        PersonIn { id: &self.0, groups: &self.1 }
+        PersonIn { possible: &self.2, ..PersonIn::new(&self.0, &self.1) }
     }
 
     pub fn asks<'a>(&'a self, action: Action, role: &'a Role) -> Question<'a> {
@@ -82,7 +86,8 @@ impl Pipeline {
     }
 
     pub fn who(&self) -> Who<'_> {
-        Who::Machine(MachineIn { id: &self.0, groups: &self.1, on_behalf_of: Some(self.2.person()) })
+        let possible = &self.2.2;
+        Who::Machine(MachineIn { id: &self.0, groups: &self.1, possible, on_behalf_of: Some(self.2.person()) })
     }
 
     pub fn decide(&self, policies: &PolicySet, action: Action, role: &Role) -> Decision {
