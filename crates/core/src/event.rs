@@ -113,7 +113,11 @@ pub enum Event {
     },
     /// A second person said no to the request.
     #[serde(rename = "grant.declined")]
-    GrantDeclined {},
+    GrantDeclined {
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+    },
     /// The requester took the request back.
     #[serde(rename = "grant.withdrawn")]
     GrantWithdrawn {},
@@ -160,6 +164,9 @@ pub enum Event {
     ExtensionDeclined {
         /// To what.
         extension_hash: ExtensionHash,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// A later end that was asked for comes no more: nobody answered in time, or the grant ended first.
     #[serde(rename = "extension.void")]
@@ -384,10 +391,17 @@ pub enum Event {
         until: Timestamp,
         /// The sinks that must confirm instead, by name.
         confirmed_by: Vec<String>,
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// The override is over: archives must confirm again.
     #[serde(rename = "log.override_ended")]
-    LogOverrideEnded {},
+    LogOverrideEnded {
+        /// The rules that permitted it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
+    },
     /// The catalogue is another than before.
     #[serde(rename = "catalogue.changed")]
     CatalogueChanged {
@@ -453,6 +467,14 @@ pub enum Event {
     SessionEnded {
         /// Which.
         session: Uuid,
+    },
+    /// A person was signed out everywhere: no session that was opened before counts, and no token that was issued before.
+    #[serde(rename = "person.signed_out")]
+    PersonSignedOut {
+        /// Who. Where the actor is another person, that one did it to them.
+        person: PersonId,
+        /// Nothing from before counts.
+        before: Timestamp,
     },
     /// A person enrolled a passkey. It doesn't count for acknowledgements yet.
     #[serde(rename = "passkey.enrolled")]

@@ -173,7 +173,7 @@ fn command(grant: &Grant, attempt: &Try, now: Timestamp) -> Command {
             let hash = if *right_hash { grant.request_hash } else { RequestHash::try_from(wrong).unwrap() };
             Command::Acknowledge { by, hash, yes: Yes::default() }
         }
-        Try::Decline { person } => Command::Decline { by: who(person), reason: reason("no") },
+        Try::Decline { person } => Command::Decline { by: who(person), reason: reason("no"), rules: Vec::new() },
         Try::Withdraw { person } => Command::Withdraw { by: party(person) },
         Try::Extend { person, seconds } => Command::RequestExtension {
             by: who(person),
@@ -186,7 +186,9 @@ fn command(grant: &Grant, attempt: &Try, now: Timestamp) -> Command {
             let hash = extension.filter(|_| *right_hash).unwrap_or_else(|| ExtensionHash::try_from(wrong).unwrap());
             Command::AcknowledgeExtension { by: who(person), hash, yes: Yes::default() }
         }
-        Try::DeclineExtension { person } => Command::DeclineExtension { by: who(person), reason: reason("no") },
+        Try::DeclineExtension { person } => {
+            Command::DeclineExtension { by: who(person), reason: reason("no"), rules: Vec::new() }
+        }
         Try::Return { person } => Command::Return { by: party(person) },
         Try::Revoke { person } => Command::Revoke { by: who(person), reason: reason("stop"), rules: Vec::new() },
         Try::CloseIncident => Command::CloseIncident,

@@ -1,6 +1,6 @@
 //! The groups that providers said logins are in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use halligan_core::actor::Principal;
@@ -41,19 +41,19 @@ impl LoginGroups for Database {
         &self,
         principals: &BTreeSet<Principal>,
         since: Timestamp,
-    ) -> Result<BTreeSet<GroupId>, StoreError> {
-        let mut groups = BTreeSet::new();
-        for Principal { issuer, subject } in principals {
+    ) -> Result<BTreeMap<Principal, BTreeSet<GroupId>>, StoreError> {
+        let mut said = BTreeMap::new();
+        for principal @ Principal { issuer, subject } in principals {
             let query = sqlx::query(
                 "SELECT issuer, subject, names FROM login_groups WHERE issuer = $1 AND subject = $2 AND said_ns >= $3",
             );
             let query = query.bind(issuer).bind(subject).bind(instants::nanoseconds(since));
             if let Some(row) = query.fetch_optional(self.pool()).await.map_err(Failure::from)? {
                 let row = Fields::new("login_groups", &["issuer", "subject"], &row)?;
-                groups.extend(row.json::<BTreeSet<GroupId>>("names")?);
+                said.insert(principal.clone(), row.json::<BTreeSet<GroupId>>("names")?);
             }
         }
-        Ok(groups)
+        Ok(said)
     }
 
     async fn forget_groups(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

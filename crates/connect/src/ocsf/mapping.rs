@@ -136,7 +136,7 @@ pub(super) fn map(entry: &Entry) -> Mapped<'_> {
         Event::GrantAcknowledged { .. } => {
             Mapped::entity(Update, "grant", Informational, "a second person said yes to break-glass access")
         }
-        Event::GrantDeclined {} => Mapped::entity(Deactivate, "grant", Low, "a second person said no to a request"),
+        Event::GrantDeclined { .. } => Mapped::entity(Deactivate, "grant", Low, "a second person said no to a request"),
         Event::GrantWithdrawn {} => {
             Mapped::entity(Deactivate, "grant", Informational, "the requester took a request back")
         }
@@ -240,6 +240,9 @@ pub(super) fn map(entry: &Entry) -> Mapped<'_> {
             let what = What::SignIn { on: false, mfa: false, passkey: false };
             Mapped::of(what, Informational, "somebody signed out")
         }
+        Event::PersonSignedOut { .. } => {
+            Mapped::entity(Deactivate, "person", Medium, "a person's sessions and tokens are over, all of them")
+        }
         Event::PasskeyEnrolled { .. } => {
             Mapped::entity(Create, "passkey", Medium, "somebody enrolled a passkey, which doesn't count yet")
         }
@@ -281,7 +284,7 @@ pub(super) fn map(entry: &Entry) -> Mapped<'_> {
         Event::LogOverrideGranted { .. } => {
             Mapped::entity(Activate, "log override", Critical, "credentials may leave although no archive confirms")
         }
-        Event::LogOverrideEnded {} => {
+        Event::LogOverrideEnded { .. } => {
             Mapped::entity(Deactivate, "log override", Informational, "archives must confirm again")
         }
         Event::LogArchiveWeakened { archive, setting, .. } => Mapped::found(

@@ -73,9 +73,9 @@ impl Grant {
             (State::Pending(pending), Command::Acknowledge { by, hash, yes }) => {
                 self.acknowledge_pending(pending, by, hash, yes, now)
             }
-            (State::Pending(_), Command::Decline { by, reason }) => {
+            (State::Pending(_), Command::Decline { by, reason, rules }) => {
                 self.differs(&by, "decline")?;
-                let event = Recorded::with_reason(Event::GrantDeclined {}, &reason);
+                let event = Recorded::with_reason(Event::GrantDeclined { rules }, &reason);
                 Ok(self.dropped(NeverActive::Declined { by: by.person, reason }, event, now))
             }
             (State::Pending(_), Command::Withdraw { by }) => {
@@ -92,17 +92,20 @@ impl Grant {
             (State::Active(active), Command::Acknowledge { by, hash, yes }) => {
                 self.acknowledge_emergency(active, by, hash, yes, now)
             }
-            (State::Active(active), Command::Decline { by, reason }) => self.decline_emergency(active, by, reason, now),
+            (State::Active(active), Command::Decline { by, reason, rules }) => {
+                self.decline_emergency(active, by, reason, rules, now)
+            }
             (State::Active(active), Command::RequestExtension { by, duration, reason, nonce, rules }) => {
                 self.request_extension(active, by, Asked { duration, reason, nonce, rules }, now)
             }
             (State::Active(active), Command::AcknowledgeExtension { by, hash, yes }) => {
                 self.acknowledge_extension(active, &by, hash, yes)
             }
-            (State::Active(active), Command::DeclineExtension { by, reason }) => {
+            (State::Active(active), Command::DeclineExtension { by, reason, rules }) => {
                 self.differs(&by, "decline an extension of")?;
                 let extension = active.extension.as_ref().ok_or(Refusal::NoExtension)?;
-                let event = Recorded::with_reason(Event::ExtensionDeclined { extension_hash: extension.hash }, &reason);
+                let event = Event::ExtensionDeclined { extension_hash: extension.hash, rules };
+                let event = Recorded::with_reason(event, &reason);
                 Ok(self.without_extension(active, event))
             }
             (State::Active(active), Command::Elapse(Deadline::ExtensionLapse)) => {
@@ -231,12 +234,19 @@ impl Grant {
         }
     }
 
-    fn decline_emergency(&self, active: &Active, by: Human, reason: Reason, now: Timestamp) -> Outcome {
+    fn decline_emergency(
+        &self,
+        active: &Active,
+        by: Human,
+        reason: Reason,
+        rules: Vec<String>,
+        now: Timestamp,
+    ) -> Outcome {
         match active.activation.standing {
             Standing::Acknowledged(_) => Err(Refusal::WrongState { command: "decline", phase: self.phase() }),
             Standing::Unacknowledged { .. } => {
                 self.differs(&by, "decline")?;
-                let event = revoked(RevokedBy::Declined(by.person.clone()), Some(&reason));
+                let event = revoked_by(RevokedBy::Declined(by.person.clone()), rules, Some(&reason));
                 let cause = RevokeCause::Declined { by: by.person, reason };
                 Ok(self.ended(active, Ending::Revoked { cause }, event, now))
             }
@@ -310,7 +320,7 @@ impl Grant {
     }
 
     fn within_total(&self, activation: &Activation, extension: SignedDuration) -> Result<Timestamp, Refusal> {
-        let asked = activation.ends_at.duration_since(activation.activated_at).saturating_add(extension);
+        let asked = activation.length().saturating_add(extension);
         let max = self.limits.total_max;
         if asked > max {
             return Err(Refusal::TooLong { asked, max });

@@ -40,6 +40,8 @@ pub enum Command {
         by: Human,
         /// Why.
         reason: Reason,
+        /// The rules that permit it.
+        rules: Vec<String>,
     },
     /// The requester takes a pending request back.
     Withdraw {
@@ -74,6 +76,8 @@ pub enum Command {
         by: Human,
         /// Why.
         reason: Reason,
+        /// The rules that permit it.
+        rules: Vec<String>,
     },
     /// The requester gives the access back early.
     Return {

@@ -192,6 +192,18 @@ impl Directory {
         self.with_groups(principals)
     }
 
+    /// The groups that an issuer's tokens can say.
+    pub(super) fn groups_said_by(&self, issuer: &str) -> impl Iterator<Item = &GroupId> {
+        let rules = self.issuers.get(issuer);
+        rules.and_then(|rules| rules.groups.as_ref()).into_iter().flat_map(|groups| groups.map.values())
+    }
+
+    /// The groups that the tokens of people can say whom the configuration doesn't name.
+    pub(super) fn groups_of_the_unnamed(&self) -> impl Iterator<Item = &GroupId> {
+        let admitting = self.issuers.values().filter(|rules| rules.kind == IssuerKind::People(Unlinked::Admit));
+        admitting.filter_map(|rules| rules.groups.as_ref()).flat_map(|groups| groups.map.values())
+    }
+
     /// Those of issuers whose tokens say groups.
     pub(super) fn with_groups(&self, mut principals: BTreeSet<Principal>) -> BTreeSet<Principal> {
         principals.retain(|principal| self.issuers.get(&principal.issuer).is_some_and(|rules| rules.groups.is_some()));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use halligan_core::actor::{Actor, Party, Shown};
+use halligan_core::actor::{Actor, Human, Party, Shown};
 use halligan_core::catalogue::Role;
 use halligan_core::entry::Subject;
 use halligan_core::event::{Event, Recorded};
@@ -14,7 +14,8 @@ use halligan_policy::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Access, AccessInForce};
+use super::membership::{Membership, Memberships};
+use super::{Access, AccessInForce, ProvidersSeen};
 use crate::identity::PASSKEY_ISSUER;
 use crate::ports::{Clock, LoginGroups};
 use crate::problem::{Problem, ProblemKind};
@@ -59,10 +60,10 @@ pub struct Occasion<'a> {
     pub emergency: Option<bool>,
     /// Who asked for the grant.
     pub requester: Option<&'a Party>,
+    /// The other person who said yes, where a request needs two.
+    pub acknowledger: Option<&'a Human>,
     /// Whether a passkey signed it, verified.
     pub signed: bool,
-    /// Whether the identity provider gives no answer.
-    pub provider_down: bool,
 }
 
 /// What it is to be done to.
@@ -79,16 +80,15 @@ pub enum Matter<'a> {
 /// Asks the policies.
 pub struct Judge {
     access: Arc<AccessInForce>,
-    groups: Arc<dyn LoginGroups>,
-    /// So long the groups count that a provider last said.
-    groups_kept: SignedDuration,
+    memberships: Memberships,
+    providers: ProvidersSeen,
     clock: Arc<dyn Clock>,
     recorder: Arc<Recorder>,
     told: Mutex<BTreeMap<String, Timestamp>>,
 }
 
 impl Judge {
-    /// Over what is in force.
+    /// Over what is in force. What providers last said of groups counts for `groups_kept`.
     pub fn new(
         access: Arc<AccessInForce>,
         groups: Arc<dyn LoginGroups>,
@@ -96,7 +96,8 @@ impl Judge {
         clock: Arc<dyn Clock>,
         recorder: Arc<Recorder>,
     ) -> Self {
-        Self { access, groups, groups_kept, clock, recorder, told: Mutex::default() }
+        let memberships = Memberships::new(groups, groups_kept);
+        Self { access, memberships, providers: ProvidersSeen::default(), clock, recorder, told: Mutex::default() }
     }
 
     /// What is in force.
@@ -160,7 +161,13 @@ impl Judge {
     /// # Errors
     /// The store doesn't answer.
     pub async fn groups(&self, party: &Party) -> Result<BTreeSet<GroupId>, Problem> {
-        self.groups_of(&self.access.now(), party, self.clock.now()).await
+        Ok(self.memberships.of(&self.access.now(), party, self.clock.now()).await?.groups)
+    }
+
+    /// Whether identity providers answer: whoever sees it says it here.
+    #[must_use]
+    pub const fn providers(&self) -> &ProvidersSeen {
+        &self.providers
     }
 
     async fn decide(
@@ -173,10 +180,15 @@ impl Judge {
     ) -> Result<Decision, Problem> {
         let now = self.clock.now();
         let directory = &access.directory;
-        let groups = self.groups_of(access, asker.party, now).await?;
-        let requester_groups = match occasion.requester {
-            Some(requester) => self.groups_of(access, requester, now).await?,
-            None => BTreeSet::new(),
+        let askers = self.memberships.of(access, asker.party, now).await?;
+        let requesters = match occasion.requester {
+            Some(requester) => self.memberships.of(access, requester, now).await?,
+            None => Membership::default(),
+        };
+        let acknowledger = occasion.acknowledger.cloned().map(Party::Human);
+        let acknowledgers = match &acknowledger {
+            Some(acknowledger) => self.memberships.of(access, acknowledger, now).await?,
+            None => Membership::default(),
         };
         let creator = occasion
             .incident
@@ -186,13 +198,13 @@ impl Judge {
             Party::Machine(machine) => machine.on_behalf_of.clone(),
         };
         let others = [creator.clone(), acts_for(asker.party), occasion.requester.and_then(acts_for)];
-        let mut others_groups: BTreeMap<PersonId, BTreeSet<GroupId>> = BTreeMap::new();
+        let mut memberships: BTreeMap<PersonId, Membership> = BTreeMap::new();
         for other in others.into_iter().flatten() {
-            let groups = self.groups_of_person(access, &other, now).await?;
-            others_groups.insert(other, groups);
+            let membership = self.memberships.of_person(access, &other, now).await?;
+            memberships.insert(other, membership);
         }
-        let none = BTreeSet::new();
-        let person = |id| PersonIn { id, groups: others_groups.get(id).unwrap_or(&none) };
+        let none = Membership::default();
+        let person = |id| in_groups(id, memberships.get(id).unwrap_or(&none));
         let incident = occasion.incident.map(|(incident, open)| {
             let mut known = IncidentIn::unknown(&incident.provider);
             if let Some(open) = open {
@@ -206,7 +218,7 @@ impl Judge {
         });
         let context = Context {
             sign_in_method: asker.method,
-            provider_down: occasion.provider_down,
+            provider_down: self.providers.down(now),
             auth_age: asker.shown.fresh.auth_age_seconds.map(SignedDuration::from_secs),
             mfa_age: asker.shown.fresh.mfa_age_seconds.map(SignedDuration::from_secs),
             signed: occasion.signed,
@@ -214,7 +226,8 @@ impl Judge {
             incident,
             duration: occasion.duration,
             emergency: occasion.emergency,
-            requester: occasion.requester.map(|party| who(party, &requester_groups, person)),
+            requester: occasion.requester.map(|party| who(party, &requesters, person)),
+            acknowledger: occasion.acknowledger.map(|human| in_groups(&human.person, &acknowledgers)),
             ..Context::new(now, asker.shown.channel)
         };
         let resource = match matter {
@@ -222,36 +235,10 @@ impl Judge {
             Matter::Log => Resource::Log { readers: &access.office.readers, overriders: &access.office.overriders },
             Matter::Broker => Resource::Broker { administrators: &access.office.administrators },
         };
-        let principal = who(asker.party, &groups, person);
+        let principal = who(asker.party, &askers, person);
         let decision = access.policies.decide(&Question { principal, action, resource, context });
         self.tell_faults(&decision, now).await;
         Ok(decision)
-    }
-
-    /// The groups that the configuration has them in, and those that their provider last said.
-    async fn groups_of(&self, access: &Access, party: &Party, now: Timestamp) -> Result<BTreeSet<GroupId>, Problem> {
-        let mut groups = access.directory.configured_groups(party);
-        let logins = access.directory.logins_with_groups(party);
-        if !logins.is_empty() {
-            groups.extend(self.groups.groups_of(&logins, now - self.groups_kept).await?);
-        }
-        Ok(groups)
-    }
-
-    /// As [`Judge::groups_of`], of somebody who is not the one who asks.
-    async fn groups_of_person(
-        &self,
-        access: &Access,
-        person: &PersonId,
-        now: Timestamp,
-    ) -> Result<BTreeSet<GroupId>, Problem> {
-        let Some(member) = access.directory.people().get(person) else { return Ok(BTreeSet::new()) };
-        let mut groups = member.groups.clone();
-        let logins = access.directory.with_groups(member.principals.clone());
-        if !logins.is_empty() {
-            groups.extend(self.groups.groups_of(&logins, now - self.groups_kept).await?);
-        }
-        Ok(groups)
     }
 
     /// A rule that can't be evaluated is told once an hour: it refuses people meanwhile.
@@ -281,16 +268,17 @@ impl Judge {
     }
 }
 
-fn who<'a>(
-    party: &'a Party,
-    groups: &'a BTreeSet<GroupId>,
-    person: impl FnOnce(&'a halligan_core::id::PersonId) -> PersonIn<'a>,
-) -> Who<'a> {
+fn in_groups<'a>(id: &'a PersonId, Membership { groups, possible }: &'a Membership) -> PersonIn<'a> {
+    PersonIn { id, groups, possible }
+}
+
+fn who<'a>(party: &'a Party, membership: &'a Membership, person: impl FnOnce(&'a PersonId) -> PersonIn<'a>) -> Who<'a> {
     match party {
-        Party::Human(human) => Who::person(&human.person, groups),
+        Party::Human(human) => Who::Person(in_groups(&human.person, membership)),
         Party::Machine(machine) => Who::Machine(MachineIn {
             id: &machine.machine,
-            groups,
+            groups: &membership.groups,
+            possible: &membership.possible,
             on_behalf_of: machine.on_behalf_of.as_ref().map(person),
         }),
     }

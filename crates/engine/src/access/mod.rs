@@ -2,6 +2,8 @@
 
 mod directory;
 mod judge;
+mod membership;
+mod outage;
 mod reload;
 mod rules;
 
@@ -13,6 +15,7 @@ use halligan_policy::PolicySet;
 
 pub use directory::{CREATOR, Directory, Member, UnknownLogin};
 pub use judge::{Asker, Judge, Matter, Occasion};
+pub use outage::ProvidersSeen;
 pub use reload::{Applied, Reload};
 pub use rules::{GroupsClaim, IssuerKind, IssuerRules, Login, LoginFault, LoginKind, MachineRule, MfaSigns, Unlinked};
 

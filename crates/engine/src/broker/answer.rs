@@ -1,10 +1,11 @@
 //! The second person's answer: to a request, to an emergency start, to an extension.
 
-use halligan_core::grant::{Command, ExtensionHash, Grant, RequestHash, State, Yes};
+use halligan_core::grant::{Command, Extension, ExtensionHash, Grant, RequestHash, State, Yes};
 use halligan_core::text::Reason;
+use jiff::SignedDuration;
 
 use super::Broker;
-use super::conditions::about;
+use super::conditions::{about, acknowledger_beside, comes_to, together};
 use super::step::answers;
 use crate::access::Occasion;
 use crate::caller::Caller;
@@ -66,14 +67,18 @@ impl Broker {
             Some(signature) => Some(self.identity.signed_yes(&by, hash, signature).await?),
             None => None,
         };
-        let about = Occasion { signed: signed.is_some(), ..about(grant, asked.open.as_ref()) };
+        let acknowledger = acknowledger_beside(grant, &by.person);
+        let later = pending_extension(grant).filter(|extension| extension.hash.to_string() == hash);
+        let duration = Some(with_later(grant, later));
+        let about = Occasion { signed: signed.is_some(), acknowledger, duration, ..about(grant, asked.open.as_ref()) };
         let incident = &grant.request.incident;
         let permitted = self.permitted(caller.asker(), Action::Acknowledge, role, about).await;
-        let rules = asked.decided(incident, permitted)?;
-        asked.decided(incident, self.requester_still_may(grant, role, asked.open.as_ref()).await)?;
+        let theirs = asked.decided(incident, permitted)?;
+        let requesters = self.requester_still_may(grant, role, asked.open.as_ref()).await;
+        let rules = together([theirs, asked.decided(incident, requesters)?]);
         let yes = Yes { signed, rules, shown: caller.shown, incident_unknown: asked.is_unknown() };
         let invalid = |error| Problem::invalid("request_hash", error);
-        let command = if pending_extension(grant).is_some_and(|extension| extension.to_string() == hash) {
+        let command = if later.is_some() {
             Command::AcknowledgeExtension { by, hash: ExtensionHash::try_from(hash.to_owned()).map_err(invalid)?, yes }
         } else {
             Command::Acknowledge { by, hash: RequestHash::try_from(hash.to_owned()).map_err(invalid)?, yes }
@@ -88,10 +93,13 @@ impl Broker {
 
     async fn decline_found(&self, caller: &Caller, grant: &Grant, reason: &str) -> Result<Grant, Problem> {
         let (by, reason) = (caller.human("decline")?.clone(), Reason::try_from(reason.to_owned())?);
-        self.permitted(caller.asker(), Action::Decline, self.role_of(grant)?, about(grant, None)).await?;
-        let command = match pending_extension(grant) {
-            Some(_) => Command::DeclineExtension { by, reason },
-            None => Command::Decline { by, reason },
+        let role = self.role_of(grant)?;
+        let later = pending_extension(grant);
+        let about = Occasion { duration: Some(with_later(grant, later)), ..about(grant, None) };
+        let rules = together([self.permitted(caller.asker(), Action::Decline, role, about).await?]);
+        let command = match later {
+            Some(_) => Command::DeclineExtension { by, reason, rules },
+            None => Command::Decline { by, reason, rules },
         };
         self.command(&caller.actor(), grant.request.id, answers(caller), command).await
     }
@@ -125,9 +133,13 @@ const fn is_their_fault(problem: &Problem) -> bool {
     ) || (matches!(problem.kind, ProblemKind::NotPermitted) && problem.obligations.is_empty())
 }
 
-fn pending_extension(grant: &Grant) -> Option<ExtensionHash> {
+const fn pending_extension(grant: &Grant) -> Option<&Extension> {
     match &grant.state {
-        State::Active(active) => active.extension.as_ref().map(|extension| extension.hash),
+        State::Active(active) => active.extension.as_ref(),
         State::Pending(_) | State::Dropped(_) | State::Ended(_) => None,
     }
+}
+
+fn with_later(grant: &Grant, later: Option<&Extension>) -> SignedDuration {
+    comes_to(grant, later.map_or(SignedDuration::ZERO, |extension| extension.duration))
 }

@@ -2,10 +2,12 @@
 
 use std::sync::PoisonError;
 
-use halligan_core::actor::{Actor, Party};
+use halligan_core::actor::{Actor, Human, Party};
 use halligan_core::catalogue::Role;
-use halligan_core::grant::{Command, Grant, Phase, Resolved, Standing};
+use halligan_core::grant::{Activation, Command, Grant, Phase, Resolved, Standing};
+use halligan_core::id::PersonId;
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
+use jiff::SignedDuration;
 
 use super::Broker;
 use crate::access::{Asker, Matter, Occasion};
@@ -19,7 +21,7 @@ const SEEN_MAX: usize = 1_000;
 const OPEN_GRANTS_MAX: u32 = 10;
 
 impl Broker {
-    /// The policy permits this; returns the rules that do, as they fit into an entry.
+    /// The policy permits this; returns the rules that do.
     pub(super) async fn permitted(
         &self,
         asker: Asker<'_>,
@@ -27,8 +29,7 @@ impl Broker {
         role: &Role,
         occasion: Occasion<'_>,
     ) -> Result<Vec<String>, Problem> {
-        let permitted = self.judge.permits(asker, action, Matter::Role(role), occasion).await;
-        permitted.map(halligan_core::event::bounded_rules)
+        self.judge.permits(asker, action, Matter::Role(role), occasion).await
     }
 
     /// What the tool says of an incident that is open, by its own word; none where it doesn't
@@ -100,36 +101,45 @@ impl Broker {
         Err(Problem::new(ProblemKind::CatalogueChanged, detail))
     }
 
-    /// Whoever asked for the grant still may, by what they had shown then.
+    /// Whoever asked for the grant still may, by what they had shown then; returns the rules.
     pub(super) async fn requester_still_may(
         &self,
         grant: &Grant,
         role: &Role,
         incident: Option<&OpenIncident>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Vec<String>, Problem> {
         let requester = Asker::new(&grant.request.requester, grant.shown);
-        self.permitted(requester, Action::Request, role, about(grant, incident)).await.map(drop)
+        let about = Occasion { duration: Some(grant.request.duration), ..about(grant, incident) };
+        self.permitted(requester, Action::Request, role, about).await
     }
 
-    /// Everybody who acknowledged the grant still may, by what they had shown then.
+    /// Everybody who acknowledged the grant still may, by what they had shown then; returns the rules.
     pub(super) async fn acknowledgers_still_may(
         &self,
         grant: &Grant,
         role: &Role,
         incident: Option<&OpenIncident>,
-    ) -> Result<(), Problem> {
+    ) -> Result<Vec<String>, Problem> {
+        let mut rules = Vec::new();
         for acknowledged in grant.acknowledged() {
             let party = acknowledged.by.clone().into();
-            let about = Occasion { signed: acknowledged.signed, ..about(grant, incident) };
-            self.permitted(Asker::new(&party, acknowledged.shown), Action::Acknowledge, role, about).await?;
+            let other = acknowledger_beside(grant, &acknowledged.by.person);
+            // What they said yes to: a later end is another yes.
+            let duration = Some(grant.request.duration);
+            let about =
+                Occasion { signed: acknowledged.signed, acknowledger: other, duration, ..about(grant, incident) };
+            rules.extend(
+                self.permitted(Asker::new(&party, acknowledged.shown), Action::Acknowledge, role, about).await?,
+            );
         }
         match grant.activation().map(|activation| &activation.standing) {
             Some(Standing::Unacknowledged { .. }) => {
                 let requester = Asker::new(&grant.request.requester, grant.shown);
-                self.permitted(requester, Action::StartEmergency, role, about(grant, incident)).await.map(drop)
+                rules.extend(self.permitted(requester, Action::StartEmergency, role, about(grant, incident)).await?);
             }
-            Some(Standing::Acknowledged(_)) | None => Ok(()),
+            Some(Standing::Acknowledged(_)) | None => {}
         }
+        Ok(rules)
     }
 
     /// An emergency start stands alone: who has one that nobody acknowledged, on
@@ -195,13 +205,35 @@ impl Broker {
     }
 }
 
+/// Where a request needs two people: the one of them that isn't this one, if they have said yes.
+pub(super) fn acknowledger_beside<'a>(grant: &'a Grant, person: &PersonId) -> Option<&'a Human> {
+    let mut others = grant.acknowledged().map(|acknowledged| &acknowledged.by);
+    others.find(|by| grant.request.acknowledgements() > 1 && by.person != *person)
+}
+
+/// The rules of several decisions that one step rests on, each once, as they fit into an entry.
+pub(super) fn together(decisions: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
+    let mut rules: Vec<String> = Vec::new();
+    for rule in decisions.into_iter().flatten() {
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    halligan_core::event::bounded_rules(rules)
+}
+
+/// How long a grant comes to with so much more: what policies know as its duration, at each step.
+pub(super) fn comes_to(grant: &Grant, more: SignedDuration) -> SignedDuration {
+    grant.activation().map_or(grant.request.duration, Activation::length).saturating_add(more)
+}
+
 /// What is known of a grant's occasion.
 pub(super) fn about<'a>(grant: &'a Grant, incident: Option<&'a OpenIncident>) -> Occasion<'a> {
     let request = &grant.request;
     Occasion {
         incident: Some((&request.incident, incident)),
         scope: Some(&request.resolved.scope),
-        duration: Some(request.duration),
+        duration: Some(comes_to(grant, SignedDuration::ZERO)),
         emergency: Some(request.emergency),
         requester: Some(&request.requester),
         ..Occasion::default()

@@ -7,7 +7,7 @@ use halligan_core::id::{PartyName, RoleId};
 use halligan_core::text::Reason;
 
 use super::Broker;
-use super::conditions::about;
+use super::conditions::{about, together};
 use super::request::incident_named;
 use super::step::answers;
 use crate::caller::{Caller, Selection};
@@ -79,7 +79,7 @@ impl Broker {
         let rules = if grant.is_requester(&by.person) {
             Vec::new()
         } else {
-            self.permitted(caller.asker(), Action::Revoke, self.role_of(grant)?, about(grant, None)).await?
+            together([self.permitted(caller.asker(), Action::Revoke, self.role_of(grant)?, about(grant, None)).await?])
         };
         let command = Command::Revoke { by, reason, rules };
         self.command(&caller.actor(), grant.request.id, answers(caller), command).await

@@ -6,7 +6,7 @@ use halligan_core::text::Reason;
 use jiff::SignedDuration;
 
 use super::Broker;
-use super::conditions::about;
+use super::conditions::{about, comes_to, together};
 use super::step::answers;
 use crate::access::Occasion;
 use crate::caller::Caller;
@@ -42,12 +42,9 @@ impl Broker {
         let by = caller.human("extend")?.clone();
         let asked = self.incident_still_open(grant).await?;
         let duration = SignedDuration::from_secs(duration_seconds);
-        let in_all = grant.activation().map_or(duration, |activation| {
-            activation.ends_at.duration_since(activation.activated_at).saturating_add(duration)
-        });
-        let about = Occasion { duration: Some(in_all), ..about(grant, asked.open.as_ref()) };
+        let about = Occasion { duration: Some(comes_to(grant, duration)), ..about(grant, asked.open.as_ref()) };
         let permitted = self.permitted(caller.asker(), Action::Extend, role, about).await;
-        let rules = asked.decided(&grant.request.incident, permitted)?;
+        let rules = together([asked.decided(&grant.request.incident, permitted)?]);
         let command =
             Command::RequestExtension { by, duration, rules, reason, nonce: Nonce(self.ports.entropy.bytes()) };
         self.command(&caller.actor(), grant.request.id, answers(caller), command).await

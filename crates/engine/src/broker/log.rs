@@ -1,6 +1,7 @@
 //! The log, for those who may read it; and the way round when no archive answers.
 
 use halligan_core::entry::Subject;
+use halligan_core::event::bounded_rules;
 use halligan_core::text::Reason;
 use halligan_log::Object;
 use jiff::SignedDuration;
@@ -72,8 +73,8 @@ impl Broker {
         let granted = async {
             let reason = Reason::try_from(reason.to_owned()).map_err(|error| Problem::invalid("reason", error))?;
             let length = SignedDuration::from_secs(seconds);
-            self.may_override_log(caller).await?;
-            self.overrides.grant(caller, length, &reason, self.ports.clock.now()).await
+            let rules = self.may_override_log(caller).await?;
+            self.overrides.grant(caller, length, &reason, rules, self.ports.clock.now()).await
         };
         match granted.await {
             Ok(granted) => {
@@ -90,8 +91,8 @@ impl Broker {
     /// The caller may not, or none is in force.
     pub async fn end_log_override(&self, caller: &Caller) -> Result<(), Problem> {
         let ended = async {
-            self.may_override_log(caller).await?;
-            self.overrides.end(caller, self.ports.clock.now()).await
+            let rules = self.may_override_log(caller).await?;
+            self.overrides.end(caller, rules, self.ports.clock.now()).await
         };
         match ended.await {
             Ok(()) => Ok(()),
@@ -99,8 +100,10 @@ impl Broker {
         }
     }
 
-    async fn may_override_log(&self, caller: &Caller) -> Result<(), Problem> {
-        self.judge.permits(caller.asker(), Action::Administer, Matter::Log, Occasion::default()).await.map(drop)
+    /// Returns the rules that permit it, as they fit into an entry.
+    async fn may_override_log(&self, caller: &Caller) -> Result<Vec<String>, Problem> {
+        let permitted = self.judge.permits(caller.asker(), Action::Administer, Matter::Log, Occasion::default()).await;
+        permitted.map(bounded_rules)
     }
 
     async fn may_read_log(&self, caller: &Caller) -> Result<(), Problem> {

@@ -1,13 +1,13 @@
 //! Minting credentials: conditions, intent, AssumeRole beside the log, answer.
 
-use halligan_core::event::{Event, Recorded, bounded_rules};
+use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, MintDraft, Refusal, Transition, Warrant};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
 use halligan_core::id::MintId;
 use jiff::Timestamp;
 
 use super::Broker;
-use super::conditions::about;
+use super::conditions::{about, together};
 use super::step::Taken;
 use crate::caller::{Caller, ConsoleSignIn, Minted};
 use crate::ports::{Action, Change, Credentials, MintError};
@@ -128,8 +128,7 @@ impl Broker {
         let incident = asked.open.unwrap_or_else(|| self.last_seen(&grant.request.incident));
         let incident = Some(&incident);
         let rules = self.permitted(caller.asker(), Action::Mint, role, about(grant, incident)).await?;
-        self.acknowledgers_still_may(grant, role, incident).await?;
-        Ok(rules)
+        Ok(together([rules, self.acknowledgers_still_may(grant, role, incident).await?]))
     }
 
     /// Appends the intent, and takes the right to mint from the lifecycle.
@@ -147,7 +146,7 @@ impl Broker {
                 "the scope of this grant is no longer in the catalogue: ask again",
             )
         })?;
-        let (principal, rules) = (caller.party.principal(), bounded_rules(rules));
+        let principal = caller.party.principal();
         let step = |grant: &Grant, now: Timestamp| -> Result<(Transition, Warrant), Refusal> {
             let fence = grant.mint_fence(&caller.party, now)?;
             let draft = MintDraft {

@@ -2,7 +2,6 @@
 
 use halligan_core::catalogue::{Role, Target};
 use halligan_core::entry::Subject;
-use halligan_core::event::bounded_rules;
 use halligan_core::grant::{Grant, Limits, Opening, Request, Resolved};
 use halligan_core::id::{GrantId, Nonce, ProviderId, RoleId, ScopeId};
 use halligan_core::incident::{IncidentId, IncidentRef};
@@ -10,6 +9,7 @@ use halligan_core::text::Reason;
 use jiff::SignedDuration;
 
 use super::Broker;
+use super::conditions::together;
 use super::step::answers;
 use crate::access::Occasion;
 use crate::caller::{Caller, RequestAsk};
@@ -48,11 +48,11 @@ impl Broker {
             ..Occasion::default()
         };
         let permitted = self.permitted(caller.asker(), Action::Request, role, about).await;
-        let mut rules = asked.decided(&incident, permitted)?;
+        let mut rules = vec![asked.decided(&incident, permitted)?];
         let limits = if ask.emergency {
             caller.human("start before the acknowledgement")?;
             let permitted = self.permitted(caller.asker(), Action::StartEmergency, role, about).await;
-            rules.extend(asked.decided(&incident, permitted)?);
+            rules.push(asked.decided(&incident, permitted)?);
             emergency_limits(role)?
         } else {
             limits(role, SignedDuration::ZERO)
@@ -81,7 +81,7 @@ impl Broker {
         let transition = Opening {
             request,
             limits,
-            rules: bounded_rules(rules),
+            rules: together(rules),
             shown: caller.shown,
             incident_unknown: asked.is_unknown(),
         }

@@ -142,6 +142,7 @@ pub fn access(people: BTreeMap<PersonId, BTreeSet<GroupId>>) -> Access {
         subject_claims: vec!["sub".to_owned()],
         groups: None,
         mfa: MfaSigns { amr: ["mfa".to_owned()].into(), acr: BTreeSet::new() },
+        auth_time: true,
         kind: IssuerKind::People(Unlinked::Refuse),
     };
     let deploy = MachineRule {

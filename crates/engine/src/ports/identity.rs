@@ -1,6 +1,7 @@
 //! Identity providers, and what is kept of who came in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use async_trait::async_trait;
 use halligan_core::actor::Principal;
@@ -145,6 +146,9 @@ pub struct Proof {
     pub at: Option<Timestamp>,
     /// When they last did so with a second factor or a passkey.
     pub mfa_at: Option<Timestamp>,
+    /// When they last did so at an identity provider, by its word: what no passkey stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_provider: Option<Timestamp>,
 }
 
 impl Proof {
@@ -152,7 +156,12 @@ impl Proof {
     /// the later of each. How they came in stays.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        Self { method: self.method, at: self.at.max(other.at), mfa_at: self.mfa_at.max(other.mfa_at) }
+        Self {
+            method: self.method,
+            at: self.at.max(other.at),
+            mfa_at: self.mfa_at.max(other.mfa_at),
+            at_provider: self.at_provider.max(other.at_provider),
+        }
     }
 }
 
@@ -171,6 +180,9 @@ pub struct Session {
     pub opened_at: Timestamp,
     /// When it was last used, to the minute.
     pub seen_at: Timestamp,
+    /// The address that it was opened from, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
 }
 
 impl Session {
@@ -203,6 +215,9 @@ pub trait Sessions: Send + Sync {
     /// of two calls at once, to one. Without one nothing is written.
     async fn end(&self, token: &SecretHash, entries: Vec<Draft>, now: Timestamp) -> Result<bool, StoreError>;
 
+    /// All of these logins that weren't ended, the newest first.
+    async fn of(&self, principals: &BTreeSet<Principal>) -> Result<Vec<Session>, StoreError>;
+
     /// Ends every session of these logins; returns how many there were.
     async fn end_of(&self, principals: &BTreeSet<Principal>) -> Result<u64, StoreError>;
 
@@ -211,20 +226,50 @@ pub trait Sessions: Send + Sync {
     async fn forget(&self, opened: Timestamp, seen: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
+/// From when on what people show counts. Every replica sees the same, and an import of
+/// what the store lacks brings what the log says along.
+#[async_trait]
+pub trait SignOuts: Send + Sync {
+    /// When this person was last signed out everywhere: nothing from then or before counts.
+    async fn signed_out(&self, person: &PersonId) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Nothing of this person's from `before` or earlier counts any more, and every session of
+    /// these logins ends, with entries, in one transaction; returns how many sessions there
+    /// were. The instant never goes back: an earlier one than what is known changes nothing of it.
+    async fn sign_out(
+        &self,
+        person: &PersonId,
+        before: Timestamp,
+        principals: &BTreeSet<Principal>,
+        entries: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+}
+
+/// Where ceremonies of one crowd wait. Each crowd has a room of its own, so that strangers
+/// take up none of that of people who are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Which.
+    pub name: &'static str,
+    /// So many wait in it; at least one.
+    pub max: u32,
+}
+
 /// What a browser was sent away with and has to bring back, once: sign-ins under way,
 /// challenges of passkeys. An import ends them all.
 #[async_trait]
 pub trait Ceremonies: Send + Sync {
     /// Keeps `body` under the hash of a fresh secret until `expires_at`, and forgets all
-    /// that have expired. When there are `max` or more that have not it is a
-    /// [`StoreError::Conflict`], as where the key is there already: the table is bounded,
-    /// whoever asks at once. Who must not be shut out by others gives a greater `max` than they.
+    /// that have expired. Where the room is full, those that expire first give way: the table
+    /// is bounded, whoever asks at once, and nobody who comes is turned away. A key that is
+    /// there already is a [`StoreError::Conflict`].
     async fn begin(
         &self,
         key: &SecretHash,
         body: &str,
         expires_at: Timestamp,
-        max: u32,
+        room: Room,
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
@@ -248,12 +293,13 @@ pub trait LoginGroups: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// All groups that were last said of any of these logins, not before `since`.
+    /// The groups that were last said of each of these logins, not before `since`. One of which
+    /// nothing was said isn't there, and one that was said to be in none is: that is known.
     async fn groups_of(
         &self,
         principals: &BTreeSet<Principal>,
         since: Timestamp,
-    ) -> Result<BTreeSet<GroupId>, StoreError>;
+    ) -> Result<BTreeMap<Principal, BTreeSet<GroupId>>, StoreError>;
 
     /// Forgets at most `limit` logins of which nothing was said since `before`; returns how many.
     async fn forget_groups(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;

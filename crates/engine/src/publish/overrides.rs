@@ -76,7 +76,8 @@ impl Overrides {
         Ok((known, granted))
     }
 
-    /// Lets credentials leave for `length` although no archive confirms. The caller may: the policy was asked.
+    /// Lets credentials leave for `length` although no archive confirms. The caller may, by these `rules` of
+    /// the policy.
     ///
     /// # Errors
     /// The configuration knows no override, or it is too long.
@@ -85,6 +86,7 @@ impl Overrides {
         caller: &Caller,
         length: SignedDuration,
         reason: &Reason,
+        rules: Vec<String>,
         now: Timestamp,
     ) -> Result<Override, Problem> {
         let person = &caller.human("override the log's confirmation")?.person;
@@ -100,7 +102,7 @@ impl Overrides {
         }
         let confirmed_by = self.rules.confirmed_by.clone();
         let granted = Override { by: person.clone(), until: now + length, confirmed_by: confirmed_by.clone() };
-        let event = Event::LogOverrideGranted { until: granted.until, confirmed_by: bounded(confirmed_by) };
+        let event = Event::LogOverrideGranted { until: granted.until, confirmed_by: bounded(confirmed_by), rules };
         self.learn(Some(&granted), Recorded::with_reason(event, reason), caller, now).await?;
         tracing::error!(alarm = "log.override_granted", until = %granted.until, "credentials may leave without an archive's confirmation");
         Ok(granted)
@@ -110,11 +112,11 @@ impl Overrides {
     ///
     /// # Errors
     /// None is in force.
-    pub async fn end(&self, caller: &Caller, now: Timestamp) -> Result<(), Problem> {
+    pub async fn end(&self, caller: &Caller, rules: Vec<String>, now: Timestamp) -> Result<(), Problem> {
         if self.current(now).await?.is_none() {
             return Err(Problem::new(ProblemKind::NotFound, "no override of the log is in force"));
         }
-        self.learn(None, Recorded::plain(Event::LogOverrideEnded {}), caller, now).await
+        self.learn(None, Recorded::plain(Event::LogOverrideEnded { rules }), caller, now).await
     }
 
     async fn learn(

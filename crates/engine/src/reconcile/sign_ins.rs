@@ -1,5 +1,5 @@
 //! What has to be done about sessions and passkeys now and then: tell people of what was
-//! enrolled for them, forget what is over.
+//! enrolled for them, forget what is over, look whether providers answer.
 
 use std::sync::Arc;
 
@@ -37,6 +37,8 @@ impl Reconciler for SignIns {
         let identity = self.broker.identity();
         let told = identity.tell_of_enrolments().await?;
         identity.forget_what_is_over(BATCH).await?;
+        // Policies ask whether providers answer, and no decision waits for that.
+        identity.providers_are_down().await;
         Ok(Status { done: told, next: Some(now + INTERVAL) })
     }
 }

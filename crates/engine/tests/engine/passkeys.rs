@@ -21,7 +21,7 @@ use crate::support::{ask, id, refused, types};
 const RP: &str = "halligan.example.com";
 const ORIGIN: &str = "https://halligan.example.com";
 
-fn key(seed: u8) -> SoftAuthenticator {
+pub fn key(seed: u8) -> SoftAuthenticator {
     SoftAuthenticator::from_seed(Algorithm::EdDSA, [seed; 32], RP, ORIGIN).unwrap()
 }
 
@@ -31,7 +31,7 @@ fn bytes(text: &str) -> [u8; 32] {
     bytes
 }
 
-fn answer(key: &SoftAuthenticator, ask: &ChallengeAsk) -> PasskeyAnswer {
+pub fn answer(key: &SoftAuthenticator, ask: &ChallengeAsk) -> PasskeyAnswer {
     PasskeyAnswer { nonce: ask.nonce.clone(), assertion: key.assert(&bytes(&ask.challenge)).unwrap() }
 }
 
@@ -43,7 +43,7 @@ async fn enrol(identity: &Identity, who: &Caller, key: &SoftAuthenticator) -> Re
 }
 
 /// Doors whose notices are taken, and a day has passed since alice, bob and carol enrolled the keys 1, 2 and 3.
-async fn enrolled() -> (Doors, Arc<FakeNotices>) {
+pub async fn enrolled() -> (Doors, Arc<FakeNotices>) {
     let mut doors = doors();
     let notices = Arc::new(FakeNotices::default());
     doors.world.notices = Some(notices.clone());

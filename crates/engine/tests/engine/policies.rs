@@ -4,17 +4,22 @@ use std::collections::BTreeSet;
 
 use halligan_core::actor::{Freshness, Shown};
 use halligan_core::event::Event;
+use halligan_core::grant::{Active, Grant, State};
 use halligan_core::incident::{IncidentStatus, OpenIncident};
 use halligan_engine::caller::Caller;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::world::caller;
+use halligan_engine::ports::QueuedEntry;
 use halligan_engine::problem::ProblemKind;
+use halligan_engine::publish::OverrideRules;
 use halligan_policy::{DEFAULT, Known, Obligation, PolicySet, Source};
+use jiff::SignedDuration;
 
-use crate::support::{Groups, active, ask, id, mint, refused, types, world};
+use crate::passkeys::{answer, enrolled, key};
+use crate::support::{Groups, active, ask, emergency, id, mint, refused, types, world};
 
 /// The built-in policies, and these.
-fn and(groups: &Groups, text: &str) {
+pub fn and(groups: &Groups, text: &str) {
     let known = Known {
         persons: ["alice", "bob", "carol"].map(fixtures::person).into(),
         machines: ["deploy".parse().unwrap()].into(),
@@ -57,7 +62,7 @@ async fn a_yes_without_a_fresh_second_factor_is_refused_and_says_what_would_do()
     running.broker.acknowledge(&with_mfa("bob", 900), &name, &hash, None).await.unwrap();
     // It was fresh when they said yes; nobody asks bob again while alice works.
     mint(&running.broker, &grant).await.unwrap();
-    world.clock.advance(jiff::SignedDuration::from_mins(20));
+    world.clock.advance(SignedDuration::from_mins(20));
     mint(&running.broker, &grant).await.unwrap();
 }
 
@@ -132,34 +137,94 @@ async fn a_rule_that_cannot_be_evaluated_refuses_and_is_told_once() {
     assert_eq!(faulty, 1);
 }
 
-/// Every decision is in the record, with the rules that made it.
+/// Every use case that the policy decides leaves an entry with the rules that did.
 #[tokio::test]
 async fn the_record_names_the_rules_of_each_decision() {
-    let (world, _) = world();
-    let running = world.start();
-    let grant = active(&running.broker).await;
-    mint(&running.broker, &grant).await.unwrap();
-    running.broker.revoke(&caller("carol"), &id(&grant), "it is fixed").await.unwrap();
-    refused(&world, running.broker.request(&caller("carol"), ask()).await, ProblemKind::NotPermitted);
-    let mut decided = Vec::new();
-    for entry in world.store.entries() {
-        let event = entry.sealed.entry.event;
-        let rules = match &event {
-            Event::GrantRequested { rules, .. }
-            | Event::GrantAcknowledged { rules, .. }
-            | Event::CredentialsIntended { rules, .. }
-            | Event::GrantRevoked { rules, .. }
-            | Event::ActionRefused { rules, .. } => rules.clone(),
-            _ => continue,
-        };
-        assert!(!rules.is_empty(), "{}", event.kind());
-        decided.push(event.kind());
+    let mut doors = enrolled().await.0;
+    doors.world.overrides =
+        OverrideRules { confirmed_by: vec!["siem".to_owned()], longest: SignedDuration::from_hours(4) };
+    doors.running = doors.world.start();
+    let (world, broker) = (&doors.world, &doors.running.broker);
+    let (alice, bob, carol) = (caller("alice"), caller("bob"), caller("carol"));
+    let deploy = Caller { party: fixtures::machine(None), ..caller("alice") };
+    let extended = async |grant: &Grant| {
+        let extended = broker.extend(&alice, &id(grant), 600, "it takes longer").await.unwrap();
+        let State::Active(Active { extension: Some(extension), .. }) = extended.state else { panic!("{extended:?}") };
+        extension.hash.to_string()
+    };
+
+    let grant = active(broker).await;
+    mint(broker, &grant).await.unwrap();
+    let hash = extended(&grant).await;
+    broker.acknowledge(&bob, &id(&grant), &hash, None).await.unwrap();
+    extended(&grant).await;
+    broker.decline(&bob, &id(&grant), "enough").await.unwrap();
+    broker.revoke(&carol, &id(&grant), "it is fixed").await.unwrap();
+
+    let grant = broker.request(&alice, ask()).await.unwrap();
+    broker.decline(&bob, &id(&grant), "not now").await.unwrap();
+    let grant = broker.request(&alice, emergency()).await.unwrap();
+    mint(broker, &grant).await.unwrap();
+    broker.decline(&bob, &id(&grant), "not now").await.unwrap();
+    let grant = broker.request(&deploy, ask()).await.unwrap();
+    for person in [&bob, &carol] {
+        broker.acknowledge(person, &id(&grant), &grant.request_hash.to_string(), None).await.unwrap();
     }
-    assert_eq!(
-        decided,
-        ["grant.requested", "grant.acknowledged", "credentials.intended", "grant.revoked", "action.refused"]
-    );
+    broker.mint(&deploy, &id(&grant)).await.unwrap();
+
+    broker.override_log(&carol, 60, "both Regions are down").await.unwrap();
+    broker.end_log_override(&carol).await.unwrap();
+    refused(world, broker.request(&carol, ask()).await, ProblemKind::NotPermitted);
+    refused(world, broker.log_entry(&alice, 0).await, ProblemKind::NotPermitted);
+    doors.sign_in("alice", true).await;
+    doors.provider.set_down(true);
+    doors.other.set_down(true);
+    let asked = broker.identity().challenge_to_sign_in(None).await.unwrap();
+    broker.identity().sign_in_by_passkey(&answer(&key(2), &asked), None).await.unwrap();
+
+    insta::assert_snapshot!(decided(&world.store.entries()).join("\n"), @"
+    grant.requested: requesters-may-ask
+    grant.acknowledged: acknowledgers-may-answer, requesters-may-ask
+    credentials.intended: requesters-may-ask, acknowledgers-may-answer
+    extension.requested: requesters-may-ask
+    extension.acknowledged: acknowledgers-may-answer, requesters-may-ask
+    extension.declined: acknowledgers-may-answer
+    grant.revoked: revokers-may-revoke
+    grant.declined: acknowledgers-may-answer
+    grant.requested: requesters-may-ask, emergency-starters-may-start
+    credentials.intended: requesters-may-ask, emergency-starters-may-start
+    grant.revoked: acknowledgers-may-answer
+    log.override_granted: log-overriders-may-override
+    log.override_ended: log-overriders-may-override
+    action.refused: requesters-may-ask
+    action.refused: log-readers-may-read
+    session.opened: sign-in-by-provider
+    session.opened: sign-in-by-passkey-while-provider-is-down
+    ");
 }
+
+/// The entries of decisions with their rules, each kind once. None has none.
+fn decided(entries: &[QueuedEntry]) -> Vec<String> {
+    let mut seen = Vec::new();
+    for entry in entries {
+        let entry = serde_json::to_value(&entry.sealed.entry).unwrap();
+        let (kind, data) = (entry["type"].as_str().unwrap(), &entry["data"]);
+        if UNDECIDED.iter().any(|undecided| kind.starts_with(undecided)) {
+            continue;
+        }
+        let rules: Vec<&str> =
+            data["rules"].as_array().into_iter().flatten().filter_map(|rule| rule.as_str()).collect();
+        assert!(!rules.is_empty(), "{entry}");
+        let line = format!("{kind}: {}", rules.join(", "));
+        if !seen.contains(&line) {
+            seen.push(line);
+        }
+    }
+    seen
+}
+
+/// What follows from a decision, or is the broker's own doing: no policy is asked.
+const UNDECIDED: [&str; 5] = ["grant.activated", "extension.void", "credentials.issued", "passkey.", "broker."];
 
 #[tokio::test]
 async fn a_person_removed_between_yes_and_mint_ends_it() {

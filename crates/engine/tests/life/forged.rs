@@ -316,7 +316,7 @@ fn answers_and_ends_are_by_whom_they_can_be() {
         story.add(&grant, &api(actor), Recorded::with_reason(event, &reason("no")), at(10));
         because(&story.entries)
     };
-    insta::assert_snapshot!(pending("alice", Event::GrantDeclined {}), @"1: at the time of its decision, the requester can't decline their own grant: another person must");
+    insta::assert_snapshot!(pending("alice", Event::GrantDeclined { rules: Vec::new() }), @"1: at the time of its decision, the requester can't decline their own grant: another person must");
     insta::assert_snapshot!(pending("bob", Event::GrantWithdrawn {}), @"1: at the time of its decision, only the requester can withdraw a grant");
     insta::assert_snapshot!(pending("bob", Event::GrantCancelled {}), @"1: a person did it: expected the broker itself");
     insta::assert_snapshot!(pending("alice", Event::GrantReturned {}), @"1: at the time of its decision, can't return a grant that is pending");

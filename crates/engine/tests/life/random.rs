@@ -246,7 +246,7 @@ fn command(grant: &Grant, attempt: &Try, by: &str, now: Timestamp) -> (Command, 
         Try::Acknowledge { right_hash: false } => {
             Command::Acknowledge { by: who, hash: RequestHash::try_from(wrong).unwrap(), yes: Yes::default() }
         }
-        Try::Decline => Command::Decline { by: who, reason: why },
+        Try::Decline => Command::Decline { by: who, reason: why, rules: Vec::new() },
         Try::Withdraw => Command::Withdraw { by: who.into() },
         Try::Extend { seconds } => Command::RequestExtension {
             by: who,
@@ -259,7 +259,7 @@ fn command(grant: &Grant, attempt: &Try, by: &str, now: Timestamp) -> (Command, 
             let hash = extension.unwrap_or_else(|| ExtensionHash::try_from(wrong).unwrap());
             Command::AcknowledgeExtension { by: who, hash, yes: Yes::default() }
         }
-        Try::DeclineExtension => Command::DeclineExtension { by: who, reason: why },
+        Try::DeclineExtension => Command::DeclineExtension { by: who, reason: why, rules: Vec::new() },
         Try::Return => Command::Return { by: who.into() },
         Try::Revoke => Command::Revoke { by: who, reason: why, rules: Vec::new() },
         Try::CloseIncident => return (Command::CloseIncident, Actor::SYSTEM),

@@ -1,7 +1,8 @@
 //! What providers say of logins' groups: the last word holds, for a while.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use halligan_core::actor::Principal;
 use halligan_core::id::GroupId;
 use halligan_engine::fakes::fixtures::at;
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +13,7 @@ use crate::sessions::login;
 properties!(
     Store: the_last_word_holds,
     a_word_holds_for_a_while,
+    who_is_in_no_group_is_known,
     a_persons_groups_are_those_of_all_their_logins,
     words_at_once_end_with_the_last,
     what_was_said_long_ago_is_forgotten_and_nothing_else,
@@ -26,8 +28,23 @@ async fn say(store: &Store, subject: &str, names: &[&str], at: Timestamp) {
 }
 
 async fn said(store: &Store, subjects: &[&str], since: Timestamp) -> BTreeSet<GroupId> {
+    words(store, subjects, since).await.into_values().flatten().collect()
+}
+
+/// What was said of each.
+async fn words(store: &Store, subjects: &[&str], since: Timestamp) -> BTreeMap<Principal, BTreeSet<GroupId>> {
     let logins = subjects.iter().map(|subject| login(subject)).collect();
     store.groups.groups_of(&logins, since).await.unwrap()
+}
+
+/// To be in no group is something else than that nobody knows.
+async fn who_is_in_no_group_is_known(store: Store) {
+    say(&store, "alice", &[], at(10)).await;
+    say(&store, "bob", &["leads"], at(10)).await;
+    let all = ["alice", "bob", "carol"];
+    let known = [(login("alice"), groups(&[])), (login("bob"), groups(&["leads"]))];
+    assert_eq!(words(&store, &all, at(10)).await, BTreeMap::from(known));
+    assert_eq!(words(&store, &all, at(11)).await, BTreeMap::new());
 }
 
 async fn the_last_word_holds(store: Store) {

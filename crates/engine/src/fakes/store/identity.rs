@@ -1,6 +1,6 @@
 //! Who is signed in, and what is kept of how they come in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use halligan_core::actor::Principal;
@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use super::{Ceremony, FakeStore, Inner};
 use crate::ports::{
-    Ceremonies, LoginGroups, Passkey, PasskeyNews, Passkeys, Proof, SecretHash, Session, Sessions, StoreError,
+    Ceremonies, LoginGroups, Passkey, PasskeyNews, Passkeys, Proof, Room, SecretHash, Session, Sessions, SignOuts,
+    StoreError,
 };
 
 impl Inner {
@@ -26,6 +27,11 @@ impl Inner {
             PasskeyNews::Kept(passkey) => drop(self.passkeys.insert(passkey.credential.clone(), passkey)),
             PasskeyNews::Removed(credential) => drop(self.passkeys.remove(&credential)),
         }
+    }
+
+    pub(super) fn out_since(&mut self, person: &PersonId, before: Timestamp) {
+        let since = self.sign_outs.entry(person.clone()).or_insert(before);
+        *since = before.max(*since);
     }
 
     fn passkeys(&self, wanted: impl Fn(&Passkey) -> bool) -> Vec<Passkey> {
@@ -92,6 +98,15 @@ impl Sessions for FakeStore {
         })
     }
 
+    async fn of(&self, principals: &BTreeSet<Principal>) -> Result<Vec<Session>, StoreError> {
+        self.read(|inner| {
+            let of_them = inner.sessions.values().filter(|session| principals.contains(&session.principal));
+            let mut found: Vec<Session> = of_them.cloned().collect();
+            found.sort_by_key(|session| std::cmp::Reverse((session.opened_at, session.id)));
+            found
+        })
+    }
+
     async fn end_of(&self, principals: &BTreeSet<Principal>) -> Result<u64, StoreError> {
         self.write(|inner| forget!(inner.sessions, u32::MAX, |(_, session)| principals.contains(&session.principal)))
     }
@@ -103,24 +118,57 @@ impl Sessions for FakeStore {
 }
 
 #[async_trait]
+impl SignOuts for FakeStore {
+    async fn signed_out(&self, person: &PersonId) -> Result<Option<Timestamp>, StoreError> {
+        self.read(|inner| inner.sign_outs.get(person).copied())
+    }
+
+    async fn sign_out(
+        &self,
+        person: &PersonId,
+        before: Timestamp,
+        principals: &BTreeSet<Principal>,
+        entries: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.write(|inner| {
+            if inner.has_any(&entries) {
+                return Err(StoreError::Conflict);
+            }
+            inner.out_since(person, before);
+            let open = inner.sessions.len();
+            inner.sessions.retain(|_, session| !principals.contains(&session.principal));
+            inner.append(entries, now);
+            Ok(u64::try_from(open.saturating_sub(inner.sessions.len())).unwrap_or(u64::MAX))
+        })
+    }
+}
+
+#[async_trait]
 impl Ceremonies for FakeStore {
     async fn begin(
         &self,
         key: &SecretHash,
         body: &str,
         expires_at: Timestamp,
-        max: u32,
+        room: Room,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|inner| {
             sound(key)?;
-            let waiting = inner.ceremonies.values().filter(|ceremony| ceremony.expires_at > now).count();
-            let full = waiting >= usize::try_from(max).unwrap_or(usize::MAX);
-            if full || inner.ceremonies.get(key).is_some_and(|ceremony| ceremony.expires_at > now) {
+            inner.ceremonies.retain(|_, ceremony| ceremony.expires_at > now);
+            if inner.ceremonies.contains_key(key) {
                 return Err(StoreError::Conflict);
             }
-            inner.ceremonies.retain(|_, ceremony| ceremony.expires_at > now);
-            inner.ceremonies.insert(key.clone(), Ceremony { body: body.to_owned(), expires_at });
+            let of_room = inner.ceremonies.iter().filter(|(_, ceremony)| ceremony.room == room.name);
+            let over = (of_room.count() + 1).saturating_sub(usize::try_from(room.max).unwrap_or(usize::MAX));
+            for _ in 0..over {
+                let of_room = inner.ceremonies.iter().filter(|(_, ceremony)| ceremony.room == room.name);
+                let first = of_room.min_by_key(|(key, ceremony)| (ceremony.expires_at, &key.0));
+                let Some(first) = first.map(|(key, _)| key.clone()) else { break };
+                inner.ceremonies.remove(&first);
+            }
+            inner.ceremonies.insert(key.clone(), Ceremony { body: body.to_owned(), expires_at, room: room.name });
             Ok(())
         })
     }
@@ -157,10 +205,11 @@ impl LoginGroups for FakeStore {
         &self,
         principals: &BTreeSet<Principal>,
         since: Timestamp,
-    ) -> Result<BTreeSet<GroupId>, StoreError> {
+    ) -> Result<BTreeMap<Principal, BTreeSet<GroupId>>, StoreError> {
         self.read(|inner| {
-            let said = principals.iter().filter_map(|principal| inner.groups.get(principal));
-            said.filter(|(_, at)| *at >= since).flat_map(|(groups, _)| groups.clone()).collect()
+            let said = principals.iter().filter_map(|principal| inner.groups.get_key_value(principal));
+            let lately = said.filter(|(_, (_, at))| *at >= since);
+            lately.map(|(principal, (groups, _))| (principal.clone(), groups.clone())).collect()
         })
     }
 
