@@ -22,6 +22,12 @@ impl Activation {
         }
     }
 
+    /// How long it lasts in all.
+    #[must_use]
+    pub fn length(&self) -> SignedDuration {
+        self.ends_at.duration_since(self.activated_at)
+    }
+
     /// Until when a token of this activation could be refused only by a deny.
     #[must_use]
     pub fn deny_until(&self) -> Option<Timestamp> {

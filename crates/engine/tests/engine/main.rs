@@ -4,6 +4,7 @@
 mod conditions;
 mod crash;
 mod ends;
+mod extending;
 mod forwarding;
 mod machines;
 mod passkeys;
