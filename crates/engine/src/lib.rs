@@ -14,5 +14,6 @@ pub mod publish;
 pub mod rate;
 pub mod reconcile;
 pub mod recorder;
+pub mod refusals;
 pub mod skew;
 pub mod wake;

@@ -26,6 +26,8 @@ pub struct Problem {
     pub obligations: Vec<Obligation>,
     /// When the same call may go through.
     pub retry_after_seconds: Option<u32>,
+    /// Whether the log has it.
+    recorded: bool,
 }
 
 impl Problem {
@@ -39,7 +41,22 @@ impl Problem {
             unmet: Vec::new(),
             obligations: Vec::new(),
             retry_after_seconds: None,
+            recorded: false,
         }
+    }
+
+    /// The log has it, as an entry or in a count: it is there once, through however many hands
+    /// the problem goes.
+    #[must_use]
+    pub(crate) const fn recorded(mut self) -> Self {
+        self.recorded = true;
+        self
+    }
+
+    /// Whether the log has it.
+    #[must_use]
+    pub const fn is_recorded(&self) -> bool {
+        self.recorded
     }
 
     /// About this field of the request.
@@ -185,6 +202,15 @@ kinds! {
     StoreUnavailable = "store-unavailable", "The store is unavailable";
     /// A defect.
     Internal = "internal", "Something is broken here";
+}
+
+impl ProblemKind {
+    /// Whether the broker itself has failed: then nobody was refused anything, and the operators'
+    /// log has it.
+    #[must_use]
+    pub const fn is_fault(self) -> bool {
+        matches!(self, Self::Starting | Self::TimedOut | Self::StoreUnavailable | Self::Internal)
+    }
 }
 
 impl From<InvalidId> for Problem {

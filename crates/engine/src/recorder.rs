@@ -123,7 +123,7 @@ impl Recorder {
     }
 
     /// Whether one more refusal of `party` is an entry of its own.
-    pub fn admits(&self, party: &PartyName, kind: ProblemKind) -> bool {
+    pub(crate) fn admits(&self, party: &PartyName, kind: ProblemKind) -> bool {
         let mut window = self.window();
         let count = window.by_party.entry(party.clone()).or_default();
         *count = count.saturating_add(1);
@@ -134,17 +134,26 @@ impl Recorder {
         false
     }
 
-    /// Counts a refusal of somebody who isn't known.
-    pub fn count(&self, kind: ProblemKind) {
+    /// Counts a refusal.
+    pub(crate) fn count(&self, kind: ProblemKind) {
         *self.window().counted.entry(kind).or_default() += 1;
     }
 
     /// Ends the window if its time has come, with an entry if anything was counted.
     pub async fn close_window(&self, now: Timestamp) {
+        self.end_window(now, WINDOW).await;
+    }
+
+    /// Ends the window before its time: what was counted would be forgotten with the process.
+    pub async fn close_last_window(&self, now: Timestamp) {
+        self.end_window(now, SignedDuration::ZERO).await;
+    }
+
+    async fn end_window(&self, now: Timestamp, after: SignedDuration) {
         let (since, counted) = {
             let mut window = self.window();
             let since = *window.since.get_or_insert(now);
-            if now.duration_since(since) < WINDOW {
+            if now.duration_since(since) < after {
                 return;
             }
             window.since = Some(now);

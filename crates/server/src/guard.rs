@@ -1,16 +1,18 @@
 //! The door of `/v1`: nobody gets past it unknown, not even to learn which
-//! paths there are.
+//! paths there are. Whatever is refused behind it goes out through it, and into the log.
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use halligan_core::actor::Party;
+use halligan_core::entry::Subject;
 use halligan_engine::problem::ProblemKind;
 
 use crate::App;
-use crate::call::{Known, refused};
+use crate::call::{Known, action, caller};
 use crate::problem::ApiProblem;
 
 /// The longest path and query, in bytes: ids are 22 characters, incident ids 128.
@@ -22,19 +24,36 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
     let known = match found {
         Ok(bearer) => Known(bearer),
         Err(error) => {
-            let problem = error.problem();
-            app.broker().count_refusal(problem.kind);
+            let problem = app.broker().refuse_stranger(error.problem());
             return ApiProblem::from(problem).with_challenge(error.challenge()).into_response();
         }
     };
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(known);
+    let action = action(&parts);
+    let caller = match caller(&parts, &app) {
+        Ok(caller) => caller,
+        Err(internal) => return internal.into_response(),
+    };
+    let mut response = admitted(&app, parts, body, next).await;
+    if let Some(problem) = response.extensions_mut().get_mut::<ApiProblem>() {
+        app.broker().refuse(&caller, action, Subject::broker("api"), problem.problem().clone()).await;
+        if let Party::Human(human) = &caller.party {
+            let access = app.broker().judge().access().now();
+            let rules = access.directory.rules(&human.principal.issuer);
+            problem.demand_step_up(rules.into_iter().flat_map(|rules| rules.mfa.acr.iter().map(String::as_str)));
+        }
+    }
+    response
+}
+
+/// What somebody known is answered.
+async fn admitted(app: &App, parts: Parts, body: Body, next: Next) -> Response {
     let bytes = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if bytes > PATH_BYTES_MAX {
         let detail = format!("the path and query are {bytes} bytes: expected at most {PATH_BYTES_MAX}");
-        let problem =
-            ApiProblem::new(ProblemKind::TooLarge, detail).in_field("path").with_status(StatusCode::URI_TOO_LONG);
-        return refused(&app, &mut parts, problem).await.into_response();
+        let problem = ApiProblem::new(ProblemKind::TooLarge, detail).in_field("path");
+        return problem.with_status(StatusCode::URI_TOO_LONG).into_response();
     }
     // What would be shown before the log was read may have ended long ago. The way
     // round an archive that can't be read must not need that archive, and whatever
@@ -44,16 +63,7 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
     {
         return ApiProblem::from(problem).into_response();
     }
-    let party = parts.extensions.get::<Known>().map(|Known(bearer)| bearer.party.clone());
-    let mut response = next.run(Request::from_parts(parts, body)).await;
-    if let Some(problem) = response.extensions_mut().get_mut::<ApiProblem>()
-        && let Some(Party::Human(human)) = party
-    {
-        let access = app.broker().judge().access().now();
-        let rules = access.directory.rules(&human.principal.issuer);
-        problem.demand_step_up(rules.into_iter().flat_map(|rules| rules.mfa.acr.iter().map(String::as_str)));
-    }
-    response
+    next.run(Request::from_parts(parts, body)).await
 }
 
 fn is_always_served(parts: &Parts) -> bool {
@@ -63,16 +73,12 @@ fn is_always_served(parts: &Parts) -> bool {
 }
 
 /// Nothing is at this path.
-pub(crate) async fn nothing_here(State(app): State<App>, request: Request) -> ApiProblem {
-    let (mut parts, _) = request.into_parts();
-    let problem = ApiProblem::new(ProblemKind::NotFound, "there is nothing at this path: `/docs` lists what there is");
-    refused(&app, &mut parts, problem).await
+pub(crate) async fn nothing_here() -> ApiProblem {
+    ApiProblem::new(ProblemKind::NotFound, "there is nothing at this path: `/docs` lists what there is")
 }
 
 /// The path takes other methods. A link that somebody's mail scanner follows
 /// comes here: it changes nothing.
-pub(crate) async fn other_method(State(app): State<App>, request: Request) -> ApiProblem {
-    let (mut parts, _) = request.into_parts();
-    let detail = "this path takes other methods: the `Allow` header lists them";
-    refused(&app, &mut parts, ApiProblem::new(ProblemKind::MethodNotAllowed, detail)).await
+pub(crate) async fn other_method() -> ApiProblem {
+    ApiProblem::new(ProblemKind::MethodNotAllowed, "this path takes other methods: the `Allow` header lists them")
 }

@@ -90,7 +90,7 @@ impl ApiProblem {
     /// As callers see it.
     pub(crate) fn view(&self, id: Option<&RequestId>) -> ProblemView {
         let Refusal { problem, status, field: narrower, challenge: _ } = &*self.0;
-        let Problem { kind, detail, field, rules, unmet, obligations, retry_after_seconds } = problem;
+        let Problem { kind, detail, field, rules, unmet, obligations, retry_after_seconds, .. } = problem;
         ProblemView {
             kind: format!("{}{}", ProblemView::TYPE_PREFIX, kind.slug()),
             title: kind.title().to_owned(),

@@ -7,7 +7,7 @@ use halligan_engine::caller::{IdempotencyUse, RequestAsk, Selection};
 use halligan_engine::fakes::fixtures::{human, incident, person};
 use halligan_engine::fakes::world::caller;
 use halligan_engine::ports::{IdempotencyKey, MintError};
-use halligan_engine::problem::ProblemKind;
+use halligan_engine::problem::{Problem, ProblemKind};
 use jiff::SignedDuration;
 
 use crate::support::{active, advance, ask, emergency, id, mint, minted, phase, refused, types, world};
@@ -258,7 +258,7 @@ async fn refusals_beyond_the_bound_are_counted_instead() {
     for _ in 0..100 {
         drop(running.broker.request(&caller("carol"), ask()).await);
     }
-    running.broker.count_refusal(ProblemKind::Unauthenticated);
+    drop(running.broker.refuse_stranger(Problem::new(ProblemKind::Unauthenticated, "no token")));
     let refused = || types(&world.store.entries()).into_iter().filter(|name| name == "action.refused").count();
     assert_eq!(refused(), 60);
     advance(&world, 61);

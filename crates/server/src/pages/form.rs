@@ -4,14 +4,12 @@ use axum::Form;
 use axum::extract::rejection::FormRejection;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
-use halligan_core::entry::Subject;
 use halligan_core::text::printable;
 use halligan_engine::problem::{Problem, ProblemKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::refusal::Refusal;
-use super::visit::Visit;
 use crate::App;
 use crate::call::BODY_BYTES_MAX;
 use crate::problem::ApiProblem;
@@ -49,20 +47,10 @@ impl<T: DeserializeOwned + Send> FromRequest<App> for Sent<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
-        let visit = request.extensions().get::<Visit>().cloned();
-        let rejection = match Form::<T>::from_request(request, app).await {
-            Ok(Form(fields)) => return Ok(Self(fields)),
-            Err(rejection) => rejection,
-        };
-        let problem = refused(&rejection);
-        match visit.as_ref().and_then(Visit::visitor) {
-            Some(visitor) => {
-                let told = problem.problem().clone();
-                app.broker().refuse(&visitor.caller, "call", Subject::broker("pages"), told).await;
-            }
-            None => app.broker().count_refusal(problem.problem().kind),
+        match Form::<T>::from_request(request, app).await {
+            Ok(Form(fields)) => Ok(Self(fields)),
+            Err(rejection) => Err(Refusal::from(refused(&rejection))),
         }
-        Err(Refusal::from(problem))
     }
 }
 

@@ -18,10 +18,8 @@ pub(super) fn layer(app: &App) -> CsrfLayer<impl FnMut(ProtectionError) -> Respo
     let layer = CsrfLayer::new();
     // One that is no origin at all is passed over: then the host decides.
     let layer = layer.clone().add_trusted_origin(&app.broker().identity().settings().public_url).unwrap_or(layer);
-    let broker = app.broker().clone();
-    layer.with_rejection_response(move |_| {
+    layer.with_rejection_response(|_| {
         let detail = "the form came from another site: open the page here and send its form";
-        broker.count_refusal(ProblemKind::NotPermitted);
         Refusal::from(Problem::new(ProblemKind::NotPermitted, detail)).into_response()
     })
 }

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OriginalUri, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, OriginalUri, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use halligan_core::entry::Subject;
 use halligan_core::id::PersonId;
 use halligan_engine::caller::Caller;
 use halligan_engine::identity::PASSKEY_ISSUER;
@@ -85,12 +86,22 @@ impl Visit {
     }
 }
 
-/// Around every page: finds out who looks, and writes refusals.
-pub(super) async fn attend(State(app): State<App>, mut request: Request, next: Next) -> Response {
+/// Around every page: finds out who looks, and writes refusals, for the log too.
+pub(super) async fn attend(State(app): State<App>, request: Request, next: Next) -> Response {
+    let action = action(&request);
+    attended(app, request, next, Some(action)).await
+}
+
+/// As [`attend`]. Where nothing can be tried there is no `action`.
+async fn attended(app: App, mut request: Request, next: Next, action: Option<&str>) -> Response {
     let visit = Visit::of(&app, request.headers(), address(&app, &request)).await;
     request.extensions_mut().insert(visit.clone());
     let (id, json) = (request.extensions().get::<RequestId>().copied(), wants_json(&request));
-    let mut response = match refusal::taken(next.run(request).await) {
+    let taken = refusal::taken(next.run(request).await);
+    if let (Err((refusal, _)), Some(action)) = (&taken, action) {
+        told(&app, &visit, action, refusal.problem().clone()).await;
+    }
+    let mut response = match taken {
         Ok(answered) => answered,
         Err((refusal, headers)) if json => refusal.into_problem(headers),
         Err((refusal, headers)) => refusal.into_page(&Frame::new(&app, &visit), id, headers),
@@ -101,9 +112,34 @@ pub(super) async fn attend(State(app): State<App>, mut request: Request, next: N
     response
 }
 
-/// Around paths at which there is nothing: programs get a problem, browsers a page.
-pub(crate) async fn attend_strangers(app: State<App>, request: Request, next: Next) -> Response {
-    if accepts(&request, "text/html") { attend(app, request, next).await } else { next.run(request).await }
+/// Tells the log of a refusal that no use case has told it: by the name of whoever looks, or in a count.
+async fn told(app: &App, visit: &Visit, action: &str, problem: Problem) {
+    match visit.visitor() {
+        Some(visitor) => drop(app.broker().refuse(&visitor.caller, action, Subject::broker("pages"), problem).await),
+        None => drop(app.broker().refuse_stranger(problem)),
+    }
+}
+
+/// What the form of a page does: entries know no paths.
+fn action(request: &Request) -> &'static str {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    match (request.method().is_safe(), route) {
+        (true, route) if !route.ends_with("/callback") => "read",
+        (_, route) if route.starts_with("/sign-in") => "sign_in",
+        (_, route) if route.starts_with("/step-up") => "step_up",
+        (_, "/grants/{id}/acknowledge" | "/grants/{id}/challenge") => "acknowledge",
+        (_, "/grants/{id}/decline") => "decline",
+        (_, "/passkeys" | "/passkeys/challenge") => "enrol_passkey",
+        (_, "/passkeys/confirm" | "/passkeys/confirm/challenge") => "confirm_passkey",
+        (_, "/passkeys/remove") => "remove_passkey",
+        _ => "call",
+    }
+}
+
+/// Around paths at which there is nothing: programs get a problem, browsers a page. Nothing was
+/// tried there: browsers and scanners look for much, of themselves.
+pub(crate) async fn attend_strangers(State(app): State<App>, request: Request, next: Next) -> Response {
+    if accepts(&request, "text/html") { attended(app, request, next, None).await } else { next.run(request).await }
 }
 
 fn address(app: &App, request: &Request) -> Option<IpAddr> {
@@ -173,7 +209,6 @@ impl FromRequestParts<App> for SignedIn {
 fn turned_away(parts: &Parts, app: &App) -> Turned {
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
     if parts.method != Method::GET {
-        app.broker().count_refusal(ProblemKind::Unauthenticated);
         let detail = "you are not signed in, or no longer: sign in, and do it again";
         let refusal = Refusal::from(Problem::new(ProblemKind::Unauthenticated, detail));
         return Turned::Refused(refusal.with_link("/sign-in", "Sign in"));
