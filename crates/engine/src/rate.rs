@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use halligan_core::id::PartyName;
@@ -12,8 +12,19 @@ use jiff::{SignedDuration, Timestamp};
 use crate::caller::Caller;
 use crate::problem::{Problem, ProblemKind};
 
-/// More keys than this and the oldest windows are forgotten.
-const KEYS_MAX: usize = 10_000;
+/// As many keys as there are kept: with one more the oldest half is forgotten, and may begin
+/// anew. Whoever brings many keys along so gets round the limit, and shuts nobody else out.
+pub const KEYS_MAX: usize = 10_000;
+
+/// Who counts as one with this address: whoever has one of a network of IPv6 has all of it.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    const NETWORK: u128 = !0 << 64;
+    match address.to_canonical() {
+        address @ IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
+    }
+}
 
 /// So many calls a window and key.
 #[derive(Debug)]
@@ -47,7 +58,6 @@ impl<K: Eq + Hash + Clone> Rate<K> {
         if counts.len() >= KEYS_MAX && !counts.contains_key(key) {
             counts.retain(|_, (since, _)| now.duration_since(*since) < self.window);
             if counts.len() >= KEYS_MAX {
-                // The table stays bounded: the oldest half may begin anew.
                 let mut begun: Vec<Timestamp> = counts.values().map(|(since, _)| *since).collect();
                 begun.sort_unstable();
                 let middle = begun.get(KEYS_MAX / 2).copied().unwrap_or(now);
@@ -75,10 +85,12 @@ pub struct Rates {
     pub requests_per_person: u32,
     /// All, about one incident, an hour.
     pub requests_per_incident: u32,
-    /// One address, an hour.
+    /// One address, or /64 of IPv6, an hour.
     pub requests_per_address: u32,
     /// Refused acknowledgements of one person, an hour.
     pub refused_acknowledgements: u32,
+    /// Incidents that one person or machine looks up, a minute.
+    pub incident_reads: u32,
 }
 
 /// Counts who asks how often.
@@ -87,6 +99,7 @@ pub(crate) struct Asking {
     incidents: Rate<IncidentRef>,
     addresses: Rate<IpAddr>,
     acknowledgements: Rate<PartyName>,
+    incident_reads: Rate<PartyName>,
 }
 
 impl Asking {
@@ -97,6 +110,7 @@ impl Asking {
             incidents: Rate::new(rates.requests_per_incident, hour),
             addresses: Rate::new(rates.requests_per_address, hour),
             acknowledgements: Rate::new(rates.refused_acknowledgements, hour),
+            incident_reads: Rate::new(rates.incident_reads, SignedDuration::from_mins(1)),
         }
     }
 
@@ -107,7 +121,9 @@ impl Asking {
             Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
         };
         if let Some(address) = caller.address {
-            self.addresses.take(&address, now).map_err(|seconds| limited("from this address", seconds))?;
+            self.addresses
+                .take(&neighbourhood(address), now)
+                .map_err(|seconds| limited("from this address", seconds))?;
         }
         let name = caller.party.name();
         self.people.take(&name, now).map_err(|seconds| limited(&format!("of `{name}`"), seconds))
@@ -125,6 +141,14 @@ impl Asking {
     pub(crate) fn acknowledgement(&self, name: &PartyName, now: Timestamp) -> Result<(), Problem> {
         self.acknowledgements.take(name, now).map_err(|seconds| {
             let detail = "too many of your acknowledgements were refused within an hour";
+            Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
+        })
+    }
+
+    /// Takes one look at an incident: its tool bears only so many questions from all together.
+    pub(crate) fn incident_read(&self, name: &PartyName, now: Timestamp) -> Result<(), Problem> {
+        self.incident_reads.take(name, now).map_err(|seconds| {
+            let detail = format!("`{name}` has looked up too many incidents within a minute");
             Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
         })
     }
@@ -148,5 +172,69 @@ mod tests {
         assert_eq!(rate.take(&1, now + SignedDuration::from_secs(20)), Err(41));
         assert_eq!(rate.take(&2, now), Ok(()));
         assert_eq!(rate.take(&1, now + SignedDuration::from_secs(60)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_is_there_again_and_never_more_than_that() {
+        let rate = Rate::new(1, SignedDuration::from_mins(1));
+        let now = Timestamp::from_second(1_000).unwrap();
+        rate.give_back(&1);
+        assert_eq!((rate.take(&1, now), rate.take(&1, now)), (Ok(()), Err(61)));
+        rate.give_back(&1);
+        rate.give_back(&1);
+        assert_eq!((rate.take(&1, now), rate.take(&1, now)), (Ok(()), Err(61)));
+    }
+
+    fn keys<K>(rate: &Rate<K>) -> usize {
+        rate.counts.lock().unwrap().len()
+    }
+
+    /// A flood of keys takes up so much room, and is let through rather than shut anybody out.
+    #[test]
+    fn a_flood_of_keys_is_bounded_and_shuts_nobody_out() {
+        let rate = Rate::new(1, SignedDuration::from_mins(1));
+        let start = Timestamp::from_second(1_000).unwrap();
+        let flood = u64::try_from(KEYS_MAX).unwrap() * 3;
+        for key in 0..flood {
+            let now = start + SignedDuration::from_micros(i64::try_from(key).unwrap());
+            assert_eq!(rate.take(&key, now), Ok(()), "{key}");
+            assert!(keys(&rate) <= KEYS_MAX, "{key}");
+        }
+        // Who came before it may begin anew, who came last may not: nothing is forgotten but the oldest.
+        let now = start + SignedDuration::from_secs(1);
+        assert_eq!((rate.take(&0, now), rate.take(&(flood - 1), now)), (Ok(()), Err(60)));
+        // All at one instant, too: then there is no older half.
+        let rate = Rate::new(1, SignedDuration::from_mins(1));
+        for key in 0..=flood {
+            assert_eq!(rate.take(&key, start), Ok(()), "{key}");
+            assert!(keys(&rate) <= KEYS_MAX, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_over_makes_room_before_anybody_is_forgotten() {
+        let rate = Rate::new(1, SignedDuration::from_mins(1));
+        let start = Timestamp::from_second(1_000).unwrap();
+        let later = start + SignedDuration::from_secs(60);
+        assert_eq!(rate.take(&0, start + SignedDuration::from_secs(1)), Ok(()));
+        for key in 1..KEYS_MAX {
+            assert_eq!(rate.take(&key, start), Ok(()));
+        }
+        assert_eq!((rate.take(&KEYS_MAX, later), keys(&rate)), (Ok(()), 2));
+        assert_eq!(rate.take(&0, later), Err(2), "its window is not over");
+    }
+
+    #[test]
+    fn whoever_has_one_address_of_a_network_has_all_of_it() {
+        for (name, address, expected) in [
+            ("IPv4", "192.0.2.1", "192.0.2.1"),
+            ("IPv4 on a socket of IPv6", "::ffff:192.0.2.1", "192.0.2.1"),
+            ("IPv6", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("its network", "2001:db8:1:2::", "2001:db8:1:2::"),
+            ("its end", "2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::"),
+            ("the next network", "2001:db8:1:3::1", "2001:db8:1:3::"),
+        ] {
+            assert_eq!(neighbourhood(address.parse().unwrap()).to_string(), expected, "{name}");
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! How many connections each address has.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use halligan_engine::rate::neighbourhood;
 use ipnet::IpNet;
 
 /// Counts connections by address. The table is as large as there are connections.
@@ -28,7 +29,7 @@ impl Peers {
         if self.exempt.iter().any(|network| network.contains(&peer)) {
             return Some(Seat(None));
         }
-        let peer = whose(peer);
+        let peer = neighbourhood(peer);
         let mut open = self.open();
         let count = open.entry(peer).or_default();
         if *count >= self.max {
@@ -53,14 +54,6 @@ impl Drop for Seat {
                 open.remove(&peer);
             }
         }
-    }
-}
-
-/// Whoever has one address of IPv6 has its /64.
-fn whose(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V4(_) => peer,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
