@@ -7,7 +7,7 @@ use halligan_core::catalogue::Role;
 use halligan_core::grant::Grant;
 use halligan_core::id::{DeploymentId, PersonId, ProviderId};
 use halligan_policy::SignInMethod;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::access::Asker;
 use crate::ports::{Action, Credentials, IdempotencyKey, QueuedEntry, SecretText};
@@ -22,6 +22,8 @@ pub struct Caller {
     pub shown: Shown,
     /// How they signed in, if they did.
     pub method: Option<SignInMethod>,
+    /// How long ago they proved to an identity provider who they are, by its word; none: it didn't say.
+    pub provider_proof_age: Option<SignedDuration>,
     /// From where, behind the trusted proxies.
     pub address: Option<IpAddr>,
     /// The call's idempotency key, if it has one.

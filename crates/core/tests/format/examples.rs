@@ -205,6 +205,11 @@ fn of_identity() -> Vec<(By, &'static str, Value)> {
             json!({"session": MINT, "method": "passkey", "proved_at": "2026-03-01T03:20:00Z", "mfa": true}),
         ),
         (session(), "session.ended", json!({"session": MINT})),
+        (
+            By::Web("carol", "person"),
+            "person.signed_out",
+            json!({"person": "alice", "before": "2026-03-01T03:12:50.2Z"}),
+        ),
         (passkey(), "passkey.enrolled", enrolled),
         (By::OnPasskey, "passkey.noticed", json!({"credential": credential, "person": "alice", "channel": "mail"})),
         (
@@ -243,7 +248,11 @@ fn entry(n: usize, by: &By, kind: &str, data: &Value) -> Entry {
         By::OnRole => (Actor::SYSTEM, role, Links::default()),
         By::On(part) => (Actor::SYSTEM, Subject::broker(part), Links::default()),
         By::Web(person, about) => {
-            let id = if *about == "session" { MINT } else { HASH };
+            let id = match *about {
+                "session" => MINT,
+                "person" => "alice",
+                _ => HASH,
+            };
             let subject = Subject { kind: (*about).to_owned(), id: id.to_owned() };
             (Actor { party: Some(human(person).into()), channel: Channel::Web }, subject, Links::default())
         }

@@ -10,8 +10,8 @@ use halligan_core::catalogue::{Access as RoleAccess, Catalogue, ProbeCall, Role,
 use halligan_core::entry::Draft;
 use halligan_core::event::Recorded;
 use halligan_core::grant::{
-    Baseline, Command, Deadline, Evidence, Grant, Limits, MintDraft, Opening, RegionEvidence, Request, Resolved,
-    Transition, Warrant, Yes,
+    Active, Baseline, Command, Deadline, Evidence, Grant, Limits, MintDraft, Opening, RegionEvidence, Request,
+    Resolved, State, Transition, Warrant, Yes,
 };
 use halligan_core::iam::{Effect, SessionName, SourceIdentity, Statement, session_policy};
 use halligan_core::id::{GrantId, GroupId, MintId, Nonce, PersonId, RoleId, ScopeId};
@@ -162,8 +162,8 @@ pub fn access(people: BTreeMap<PersonId, BTreeSet<GroupId>>) -> Access {
         policies: PolicySet::defaults(),
         office: Office {
             readers: [security.clone()].into(),
-            overriders: [security].into(),
-            administrators: BTreeSet::new(),
+            overriders: [security.clone()].into(),
+            administrators: [security].into(),
         },
         sha256: String::new(),
     }
@@ -313,6 +313,29 @@ pub fn acknowledge(grant: &Grant, by: &str, now: Timestamp) -> Transition {
     apply(grant, Command::Acknowledge { by: human(by), hash: grant.request_hash, yes: Yes::default() }, now)
 }
 
+/// The grant, ten minutes longer by somebody's yes.
+#[must_use]
+pub fn extended(grant: &Grant, by: &str, now: Timestamp) -> Grant {
+    let longer = ask_longer(grant, now);
+    let hash = match &longer.state {
+        State::Active(Active { extension: Some(extension), .. }) => extension.hash,
+        State::Pending(_) | State::Active(_) | State::Dropped(_) | State::Ended(_) => return longer,
+    };
+    apply(&longer, Command::AcknowledgeExtension { by: human(by), hash, yes: Yes::default() }, now).grant
+}
+
+/// The grant, with ten minutes more that nobody has answered.
+fn ask_longer(grant: &Grant, now: Timestamp) -> Grant {
+    let extension = Command::RequestExtension {
+        by: human("alice"),
+        duration: SignedDuration::from_mins(10),
+        reason: reason("it takes longer"),
+        nonce: Nonce([7; 32]),
+        rules: Vec::new(),
+    };
+    apply(grant, extension, now).grant
+}
+
 /// The grant, revoked.
 #[must_use]
 pub fn revoke(grant: &Grant, by: &str, now: Timestamp) -> Transition {
@@ -372,16 +395,6 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
     let by = || human("bob");
     let why = || reason("not now");
     let then = |grant: &Grant, command, now| apply(grant, command, now).grant;
-    let extended = |grant: &Grant| {
-        let extension = Command::RequestExtension {
-            by: human("alice"),
-            duration: SignedDuration::from_mins(10),
-            reason: reason("it takes longer"),
-            nonce: Nonce([7; 32]),
-            rules: Vec::new(),
-        };
-        then(grant, extension, at(120))
-    };
     let revoked = |offset| revoke(&minted(offset), "carol", at(300)).grant;
     let stuck =
         |offset| then(&revoked(offset), Command::Stick { because: "the probe is still allowed".to_owned() }, at(320));
@@ -389,7 +402,7 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
         ("pending", pending(0)),
         ("active", active(1)),
         ("active, minted", minted(2)),
-        ("active, an extension waits", extended(&active(3))),
+        ("active, an extension waits", ask_longer(&active(3), at(120))),
         ("active, not acknowledged", started(4)),
         ("active, acknowledged late", acknowledge(&started(5), "bob", at(60)).grant),
         ("declined", then(&pending(6), Command::Decline { by: by(), reason: why(), rules: Vec::new() }, at(60))),
@@ -410,7 +423,12 @@ pub fn lives(first: u64) -> Vec<(&'static str, Grant)> {
             "revoked, an emergency start declined",
             then(&started(17), Command::Decline { by: by(), reason: why(), rules: Vec::new() }, at(60)),
         ),
-        ("returned", then(&extended(&minted(18)), Command::Return { by: human("alice").into() }, at(600))),
+        ("returned", then(&ask_longer(&minted(18), at(120)), Command::Return { by: human("alice").into() }, at(600))),
+        ("active, extended twice", extended(&extended(&minted(19), "carol", at(120)), "bob", at(180))),
+        ("returned, extended", {
+            let extended = extended(&minted(20), "carol", at(120));
+            then(&extended, Command::Return { by: human("alice").into() }, at(600))
+        }),
     ]
 }
 

@@ -152,6 +152,7 @@ pub const MANY: Rates = Rates {
     requests_per_incident: 10_000,
     requests_per_address: 10_000,
     refused_acknowledgements: 10_000,
+    incident_reads: 10_000,
 };
 
 /// How people come in at `https://halligan.example.com`.
@@ -164,6 +165,8 @@ pub fn identity_settings() -> IdentitySettings {
         session_idle: SignedDuration::from_hours(1),
         session_max: SignedDuration::from_hours(12),
         enrolment_wait: SignedDuration::from_hours(24),
+        enrol_within: SignedDuration::from_mins(15),
+        enrol_after_sign_in: false,
         sign_ins_per_minute: 30,
     }
 }
@@ -172,6 +175,7 @@ impl FakeWorld {
     fn identity_ports(&self) -> IdentityPorts {
         IdentityPorts {
             sessions: self.store.clone(),
+            sign_outs: self.store.clone(),
             ceremonies: self.store.clone(),
             groups: self.store.clone(),
             passkeys: self.store.clone(),
@@ -255,6 +259,7 @@ pub fn caller(name: &str) -> Caller {
         party: fixtures::human(name).into(),
         shown: Shown::default(),
         method: None,
+        provider_proof_age: Some(SignedDuration::ZERO),
         address: None,
         idempotency: None,
     }

@@ -5,16 +5,16 @@ use std::net::IpAddr;
 use halligan_core::actor::Human;
 use halligan_core::event::{Event, Recorded};
 use halligan_core::signed::{Enrolment, Signed};
-use halligan_core::text::printable;
+use halligan_core::text::{Reason, printable};
 use halligan_log::passkey::{Registration, Verb, challenge, person_hash};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::passkey::{Answered, NOT_COUNTED, enrolment_bytes, enrolment_of};
+use super::passkey::{Answered, enrolment_bytes, enrolment_of};
 use super::yes::signed;
 use super::{ChallengeAsk, Identity, PasskeyAnswer, from_address, passkey_subject, relying};
 use crate::caller::Caller;
-use crate::ports::Passkey;
+use crate::ports::{Obligation, Passkey, SignInMethod, StoreError};
 use crate::problem::{Problem, ProblemKind};
 
 /// More than anybody needs.
@@ -68,7 +68,7 @@ impl Identity {
         Ok(waiting.filter(|passkey| passkey.person != human.person).map(|passkey| self.standing(passkey)).collect())
     }
 
-    fn standing(&self, passkey: Passkey) -> PasskeyStanding {
+    pub(super) fn standing(&self, passkey: Passkey) -> PasskeyStanding {
         let counts = self.counts(&passkey, self.clock.now());
         let told = passkey.noticed_at.filter(|_| passkey.confirmed.is_none());
         let counts_from = told.map(|at| at + self.settings.enrolment_wait);
@@ -78,9 +78,14 @@ impl Identity {
     /// Challenges the caller to make a new passkey.
     ///
     /// # Errors
-    /// They have too many, or passkeys have no place here.
+    /// They may not ([`Identity::may_enrol`]), have too many, or passkeys have no place here.
     pub async fn challenge_to_enrol(&self, caller: &Caller) -> Result<ChallengeAsk, Problem> {
+        self.told(caller, "enrol_passkey", "passkeys", self.challenge_to_enrol_untold(caller)).await
+    }
+
+    async fn challenge_to_enrol_untold(&self, caller: &Caller) -> Result<ChallengeAsk, Problem> {
         let human = self.may_enrol(caller)?;
+        self.may_challenge(&human.person)?;
         let known = self.ports.passkeys.passkeys_of(&human.person).await?;
         if known.len() >= PASSKEYS_MAX {
             let detail = format!("you have {PASSKEYS_MAX} passkeys: remove one first");
@@ -90,21 +95,32 @@ impl Identity {
         self.ask(Verb::Enrol, &person_hash(human.person.as_str()), Some(&human.person), credentials).await
     }
 
-    /// Whoever came in by a passkey enrols none: a stolen one would make more of itself.
-    fn may_enrol<'a>(&self, caller: &'a Caller) -> Result<&'a Human, Problem> {
+    /// Whether the caller may enrol a passkey now.
+    ///
+    /// # Errors
+    /// Who came in by a passkey enrols none: a stolen one would make more of itself. Nor does
+    /// whoever has not proved to their provider lately who they are, since a stolen session would
+    /// make a key that lasts: they can step up there.
+    pub fn may_enrol<'a>(&self, caller: &'a Caller) -> Result<&'a Human, Problem> {
         let human = caller.human("enrol a passkey")?;
-        self.may_challenge(&human.person)?;
-        if caller.method == Some(halligan_policy::SignInMethod::Passkey)
-            || human.principal.issuer == super::PASSKEY_ISSUER
-        {
+        if caller.method == Some(SignInMethod::Passkey) || human.principal.issuer == super::PASSKEY_ISSUER {
             let detail = "who signed in with a passkey can't enrol one: sign in through the identity provider";
             return Err(Problem::new(ProblemKind::NotPermitted, detail));
         }
-        Ok(human)
+        let within = self.settings.enrol_within;
+        if caller.provider_proof_age.is_some_and(|age| age <= within) {
+            return Ok(human);
+        }
+        let detail = "a passkey is enrolled by whoever has just proved to the identity provider who they are";
+        let unmet = match self.settings.enrol_after_sign_in && caller.provider_proof_age.is_some() {
+            true => format!("prove it there again, or sign out and sign in: it counts for {within:#}"),
+            false => format!("prove it there again: it counts for {within:#}, and a passkey's proof doesn't"),
+        };
+        Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(vec![unmet]).by(Vec::new(), vec![Obligation::StepUp]))
     }
 
     /// Enrols it. It counts for acknowledgements once somebody else has confirmed it, or
-    /// a day after it was told on another channel.
+    /// `enrolment_wait` after it was told on another channel.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -114,7 +130,17 @@ impl Identity {
         ask: EnrolmentAsk,
         address: Option<IpAddr>,
     ) -> Result<PasskeyStanding, Problem> {
+        self.told(caller, "enrol_passkey", "passkeys", self.enrol_untold(caller, ask, address)).await
+    }
+
+    async fn enrol_untold(
+        &self,
+        caller: &Caller,
+        ask: EnrolmentAsk,
+        address: Option<IpAddr>,
+    ) -> Result<PasskeyStanding, Problem> {
         let human = self.may_enrol(caller)?.clone();
+        self.may_challenge(&human.person)?;
         let label = printable(&ask.label, LABEL_CHARACTERS_MAX);
         if label.is_empty() {
             return Err(Problem::invalid("label", "a passkey has no name: expected what you will know it by"));
@@ -152,9 +178,7 @@ impl Identity {
         recorded.personal = recorded.personal.with("label", label);
         let draft = self.draft(Some(&caller.party), passkey_subject(&enrolment), recorded);
         self.ports.passkeys.keep(&passkey, None, vec![draft], now).await.map_err(|error| match error {
-            crate::ports::StoreError::Conflict => {
-                Problem::new(ProblemKind::PasskeyRefused, "this passkey is enrolled already")
-            }
+            StoreError::Conflict => Problem::new(ProblemKind::PasskeyRefused, "this passkey is enrolled already"),
             other => other.into(),
         })?;
         self.recorder.wake_of_enrolment();
@@ -167,6 +191,10 @@ impl Identity {
     /// # Errors
     /// It is their own, it is confirmed already, or they have none that counts.
     pub async fn challenge_to_confirm(&self, caller: &Caller, credential: &str) -> Result<ChallengeAsk, Problem> {
+        self.told(caller, "confirm_passkey", "passkeys", self.challenge_to_confirm_untold(caller, credential)).await
+    }
+
+    async fn challenge_to_confirm_untold(&self, caller: &Caller, credential: &str) -> Result<ChallengeAsk, Problem> {
         let human = caller.human("confirm a passkey")?;
         self.may_challenge(&human.person)?;
         let theirs = self.to_confirm(human, credential).await?;
@@ -185,6 +213,15 @@ impl Identity {
         credential: &str,
         answer: &PasskeyAnswer,
     ) -> Result<PasskeyStanding, Problem> {
+        self.told(caller, "confirm_passkey", "passkeys", self.confirm_untold(caller, credential, answer)).await
+    }
+
+    async fn confirm_untold(
+        &self,
+        caller: &Caller,
+        credential: &str,
+        answer: &PasskeyAnswer,
+    ) -> Result<PasskeyStanding, Problem> {
         let human = caller.human("confirm a passkey")?;
         let theirs = self.to_confirm(human, credential).await?;
         let thing = enrolment_bytes(&theirs.person, &theirs.credential, &theirs.public_key);
@@ -193,7 +230,7 @@ impl Identity {
         let now = self.clock.now();
         // Two new keys of one thief can't vouch for each other.
         if !self.counts(&own, now) {
-            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
+            return Err(self.not_counted());
         }
         let signed: Signed = signed(answer, nonce)?;
         let enrolment = enrolment_of(&theirs);
@@ -230,14 +267,36 @@ impl Identity {
     /// # Errors
     /// They have no such passkey.
     pub async fn remove_passkey(&self, caller: &Caller, credential: &str) -> Result<(), Problem> {
+        self.told(caller, "remove_passkey", "passkeys", self.remove_passkey_untold(caller, credential)).await
+    }
+
+    async fn remove_passkey_untold(&self, caller: &Caller, credential: &str) -> Result<(), Problem> {
         let human = caller.human("remove a passkey")?;
         let found = self.ports.passkeys.passkey(credential).await?;
         let Some(passkey) = found.filter(|passkey| passkey.person == human.person) else {
             return Err(Problem::new(ProblemKind::NotFound, "you have no such passkey"));
         };
-        let event = Event::PasskeyRemoved { credential: credential.to_owned(), person: human.person.clone() };
-        let draft = self.draft(Some(&caller.party), passkey_subject(&enrolment_of(&passkey)), Recorded::plain(event));
-        self.ports.passkeys.remove(credential, vec![draft], self.clock.now()).await?;
+        self.drop_passkey(caller, &passkey, None).await
+    }
+
+    /// Removes a passkey, its owner's or, for a reason, somebody else's, and ends the sessions that it opened.
+    pub(super) async fn drop_passkey(
+        &self,
+        caller: &Caller,
+        passkey: &Passkey,
+        reason: Option<&Reason>,
+    ) -> Result<(), Problem> {
+        let Passkey { credential, person, .. } = passkey;
+        let event = Event::PasskeyRemoved { credential: credential.clone(), person: person.clone() };
+        let recorded = match reason {
+            Some(reason) => Recorded::with_reason(event, reason),
+            None => Recorded::plain(event),
+        };
+        let draft = self.recorder.draft(caller.actor(), passkey_subject(&enrolment_of(passkey)), recorded);
+        self.ports.passkeys.remove(credential, vec![draft], self.clock.now()).await.map_err(|error| match error {
+            StoreError::Conflict => Problem::new(ProblemKind::NotFound, "the passkey was removed already"),
+            other => other.into(),
+        })?;
         self.recorder.wake();
         self.ports.sessions.end_of(&[Self::passkey_principal(credential)].into()).await?;
         Ok(())

@@ -2,19 +2,20 @@
 
 mod enrol;
 mod notices;
+mod out;
 mod passkey;
+mod providers;
 mod session;
 mod sign_in;
+mod told;
 mod yes;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use halligan_core::actor::{Actor, Channel, Freshness, Party, Shown};
 use halligan_core::entry::{Draft, Subject};
 use halligan_core::event::{Event, Recorded};
-use halligan_core::id::PlaceId;
 use halligan_log::passkey::Relying;
 use halligan_policy::SignInMethod;
 use jiff::{SignedDuration, Timestamp};
@@ -23,14 +24,18 @@ use uuid::Uuid;
 use crate::access::{Judge, Login, LoginFault, UnknownLogin};
 use crate::caller::Caller;
 use crate::ports::{
-    Ceremonies, Claims, Clock, Entropy, IdentityProvider, LoginGroups, Notices, Passkeys, Proof, Sessions,
+    Ceremonies, Claims, Clock, Entropy, LoginGroups, Notices, Passkeys, Proof, Session, Sessions, SignOuts,
 };
 use crate::problem::{Problem, ProblemKind};
 use crate::rate::Rate;
 use crate::recorder::Recorder;
 
+use providers::Providers;
+
 pub use enrol::{EnrolmentAsk, PasskeyStanding};
+pub use out::Outdated;
 pub use passkey::{ChallengeAsk, PasskeyAnswer};
+pub use providers::ByName;
 pub use session::{PASSKEY_ISSUER, SignedIn};
 pub use sign_in::{Back, BrowserSecret, SentAway};
 
@@ -39,11 +44,12 @@ pub use sign_in::{Back, BrowserSecret, SentAway};
 #[expect(missing_docs, reason = "each port is documented where it is defined")]
 pub struct IdentityPorts {
     pub sessions: Arc<dyn Sessions>,
+    pub sign_outs: Arc<dyn SignOuts>,
     pub ceremonies: Arc<dyn Ceremonies>,
     pub groups: Arc<dyn LoginGroups>,
     pub passkeys: Arc<dyn Passkeys>,
     /// The providers that people sign in with, by their names in the configuration.
-    pub providers: BTreeMap<PlaceId, Arc<dyn IdentityProvider>>,
+    pub providers: ByName,
     /// Where people are told of enrolments, beside the browser.
     pub notices: Option<Arc<dyn Notices>>,
 }
@@ -63,6 +69,10 @@ pub struct IdentitySettings {
     pub session_max: SignedDuration,
     /// So long after its notice an enrolment counts that nobody confirmed.
     pub enrolment_wait: SignedDuration,
+    /// Whoever enrols a passkey has proved who they are to their provider so lately.
+    pub enrol_within: SignedDuration,
+    /// Whether signing in is that proof, where the provider doesn't say when there was one.
+    pub enrol_after_sign_in: bool,
     /// How often one address may begin to sign in, a minute.
     pub sign_ins_per_minute: u32,
 }
@@ -80,6 +90,7 @@ impl IdentitySettings {
 /// The use cases of coming in.
 pub struct Identity {
     ports: IdentityPorts,
+    providers: Providers,
     settings: IdentitySettings,
     judge: Arc<Judge>,
     recorder: Arc<Recorder>,
@@ -108,6 +119,9 @@ pub enum Stranger {
     /// The login is nobody's.
     #[error(transparent)]
     Unknown(#[from] UnknownLogin),
+    /// It is from before its person was signed out everywhere, or may be.
+    #[error(transparent)]
+    Outdated(#[from] Outdated),
 }
 
 /// Challenges that one person may ask for, a minute.
@@ -128,7 +142,8 @@ impl Identity {
         let minute = SignedDuration::from_mins(1);
         let sign_ins = Rate::new(settings.sign_ins_per_minute, minute);
         let (challenges, groups_told) = (Rate::new(CHALLENGES_PER_MINUTE, minute), Rate::new(1, minute));
-        Self { ports, settings, judge, recorder, clock, entropy, sign_ins, challenges, groups_told }
+        let providers = Providers::new(ports.providers.clone());
+        Self { ports, providers, settings, judge, recorder, clock, entropy, sign_ins, challenges, groups_told }
     }
 
     /// What the configuration says.
@@ -140,9 +155,13 @@ impl Identity {
     /// Whose token of the API it is, and how fresh. Its signature, issuer, audience and times were checked.
     ///
     /// # Errors
-    /// Nobody's.
+    /// Nobody's; or it is from before its person was signed out everywhere.
     pub async fn bearer(&self, issuer: &str, claims: &Claims) -> Result<Bearer, Stranger> {
         let (login, party) = self.known(issuer, claims)?;
+        // Machines come with a new token each time, and nobody signs them out.
+        if let Party::Human(human) = &party {
+            self.still_counts(&human.person, login.issued_at).await?;
+        }
         self.remember_groups(&login).await;
         let now = self.clock.now();
         // A time that has not come is nobody's.
@@ -185,9 +204,7 @@ impl Identity {
         self.recorder.draft(Actor { party: party.cloned(), channel }, subject, recorded)
     }
 
-    /// Counts a refusal of somebody who isn't known.
     fn refused(&self, kind: ProblemKind, detail: impl Into<String>) -> Problem {
-        self.recorder.count(kind);
         Problem::new(kind, detail)
     }
 }
@@ -222,11 +239,17 @@ fn relying((id, origins): &(String, [String; 1])) -> Relying<'_> {
     Relying::new(id, origins)
 }
 
-/// A caller in a browser.
-fn web_caller(party: Party, proof: &Proof, address: Option<IpAddr>, now: Timestamp) -> Caller {
-    let shown = Shown { channel: Channel::Web, fresh: freshness(proof, now) };
-    // Of a session of a provider it stays one, whatever its person proved themselves with since.
-    let past_provider = party.principal().issuer == PASSKEY_ISSUER;
-    let method = if past_provider { SignInMethod::Passkey } else { SignInMethod::Provider };
-    Caller { party, shown, method: Some(method), address, idempotency: None }
+impl Identity {
+    /// A caller in a browser.
+    fn web_caller(&self, party: Party, session: &Session, address: Option<IpAddr>, now: Timestamp) -> Caller {
+        let proof = &session.proof;
+        let shown = Shown { channel: Channel::Web, fresh: freshness(proof, now) };
+        // Of a session of a provider it stays one, whatever its person proved themselves with since.
+        let past_provider = party.principal().issuer == PASSKEY_ISSUER;
+        let method = if past_provider { SignInMethod::Passkey } else { SignInMethod::Provider };
+        let by_sign_in = (self.settings.enrol_after_sign_in && !past_provider).then_some(session.opened_at);
+        let at_provider = proof.at_provider.or(by_sign_in);
+        let provider_proof_age = at_provider.map(|at| now.duration_since(at));
+        Caller { party, shown, method: Some(method), provider_proof_age, address, idempotency: None }
+    }
 }

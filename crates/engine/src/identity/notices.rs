@@ -11,6 +11,12 @@ use crate::ports::{Notices, Passkey, StoreError};
 const BATCH: u32 = 10_000;
 
 impl Identity {
+    /// Whether anybody is told of enrolments: without, each counts only once another person has confirmed it.
+    #[must_use]
+    pub const fn tells_of_enrolments(&self) -> bool {
+        self.ports.notices.is_some()
+    }
+
     /// Tells of every enrolment that has not been told. What nobody takes is told again next time.
     ///
     /// # Errors
@@ -33,8 +39,13 @@ impl Identity {
     async fn tell(&self, notices: &dyn Notices, passkey: &Passkey) -> Result<(), String> {
         let text = format!(
             "The passkey \"{}\" was enrolled for {} at {}, on {}.\n\nIf that was not you, tell your security team now: \
-             from a day after this message on it can sign acknowledgements. You can remove it at {}/passkeys.\n",
-            passkey.label, passkey.person, self.settings.public_url, passkey.enrolled_at, self.settings.public_url
+             from {:#} after this message on it can sign acknowledgements. You can remove it at {}/passkeys.\n",
+            passkey.label,
+            passkey.person,
+            self.settings.public_url,
+            passkey.enrolled_at,
+            self.settings.enrolment_wait,
+            self.settings.public_url
         );
         notices.notify(&passkey.person, "A passkey was enrolled for you", &text).await?;
         let now = self.clock.now();

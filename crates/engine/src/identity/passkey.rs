@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 use super::{Identity, SignedIn, passkey_subject, relying};
 use crate::access::Directory;
 use crate::caller::Caller;
-use crate::ports::{Passkey, Proof, SecretHash, Session};
+use crate::ports::{Passkey, Proof, Room, SecretHash, Session};
 use crate::problem::{Problem, ProblemKind};
 
 /// How long somebody may take to touch their key.
 const ANSWER_WITHIN: SignedDuration = SignedDuration::from_mins(5);
-/// So many challenges and sign-ins wait at a time, of people who are signed in …
-pub(super) const WAITING_MAX: u32 = 20_000;
-/// … and so many of strangers, who can't shut out who signs in otherwise.
-const STRANGERS_MAX: u32 = 5_000;
+/// Challenges of people who are signed in, and their sign-ins: strangers have no part in it.
+pub(super) const KNOWN: Room = Room { name: "known", max: 20_000 };
+/// Challenges of strangers.
+const STRANGERS: Room = Room { name: "passkey", max: 5_000 };
 
 /// What a browser hands to `navigator.credentials`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,11 +75,11 @@ impl Identity {
         let nonce = self.secret();
         let asked = Asked { verb: verb.as_str().to_owned(), thing: hex::encode(thing), person: person.cloned() };
         let body = serde_json::to_string(&asked).unwrap_or_default();
-        let max = if person.is_some() { WAITING_MAX } else { STRANGERS_MAX };
+        let room = if person.is_some() { KNOWN } else { STRANGERS };
         let nonce_text = hex::encode(nonce);
         let key = SecretHash::of(&nonce_text.clone().into());
-        let kept = self.ports.ceremonies.begin(&key, &body, now + ANSWER_WITHIN, max, now);
-        kept.await.map_err(|error| self.too_many(error))?;
+        let kept = self.ports.ceremonies.begin(&key, &body, now + ANSWER_WITHIN, room, now);
+        kept.await?;
         let challenge = hex::encode(challenge(verb, thing, &nonce));
         Ok(ChallengeAsk { nonce: nonce_text, challenge, rp_id, credentials })
     }
@@ -162,6 +162,10 @@ impl Identity {
     /// # Errors
     /// They have none, or passkeys have no place here.
     pub async fn challenge_to_step_up(&self, caller: &Caller) -> Result<ChallengeAsk, Problem> {
+        self.told(caller, "step_up", "sign-ins", self.challenge_to_step_up_untold(caller)).await
+    }
+
+    async fn challenge_to_step_up_untold(&self, caller: &Caller) -> Result<ChallengeAsk, Problem> {
         let human = caller.human("step up")?;
         self.may_challenge(&human.person)?;
         let credentials = self.credentials_of(&human.person).await?;
@@ -178,12 +182,21 @@ impl Identity {
         session: &Session,
         answer: &PasskeyAnswer,
     ) -> Result<(), Problem> {
+        self.told(caller, "step_up", "sign-ins", self.step_up_by_passkey_untold(caller, session, answer)).await
+    }
+
+    async fn step_up_by_passkey_untold(
+        &self,
+        caller: &Caller,
+        session: &Session,
+        answer: &PasskeyAnswer,
+    ) -> Result<(), Problem> {
         let human = caller.human("step up")?;
         let thing = person_hash(human.person.as_str());
         let Answered { passkey, .. } = self.answered(Verb::StepUp, &thing, Some(&human.person), answer).await?;
         // Whoever stole a session could enrol a key of their own, and prove with it that they are its owner.
         if !self.counts(&passkey, self.clock.now()) {
-            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
+            return Err(self.not_counted());
         }
         self.step_up_session(session, human.clone(), self.proof_by_passkey()).await
     }
@@ -193,8 +206,11 @@ impl Identity {
     /// # Errors
     /// Passkeys have no place here, or this address tries too often.
     pub async fn challenge_to_sign_in(&self, address: Option<IpAddr>) -> Result<ChallengeAsk, Problem> {
-        self.may_try(address, self.clock.now())?;
-        self.ask(Verb::SignIn, &STRANGER, None, Vec::new()).await
+        let asked = async {
+            self.may_try(address, self.clock.now())?;
+            self.ask(Verb::SignIn, &STRANGER, None, Vec::new()).await
+        };
+        self.told_of_a_stranger(asked).await
     }
 
     /// Lets the person of a passkey in, if the policy does. It is alarmed: nobody but the
@@ -207,15 +223,36 @@ impl Identity {
         answer: &PasskeyAnswer,
         address: Option<IpAddr>,
     ) -> Result<SignedIn, Problem> {
+        self.told_of_a_stranger(self.sign_in_by_passkey_untold(answer, address)).await
+    }
+
+    async fn sign_in_by_passkey_untold(
+        &self,
+        answer: &PasskeyAnswer,
+        address: Option<IpAddr>,
+    ) -> Result<SignedIn, Problem> {
         self.may_try(address, self.clock.now())?;
         let Answered { passkey, .. } = self.answered(Verb::SignIn, &STRANGER, None, answer).await?;
-        if !self.counts(&passkey, self.clock.now()) {
-            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
-        }
         self.still_here(&self.judge.access().now().directory, &passkey.person)?;
         let human = Human { person: passkey.person.clone(), principal: Self::passkey_principal(&passkey.credential) };
+        let outcome = self.recognised_by_passkey(human.clone(), &passkey, address).await;
+        self.told_at_the_door(&human, "sign_in", address, outcome).await
+    }
+
+    /// Lets somebody in whose passkey has answered.
+    async fn recognised_by_passkey(
+        &self,
+        human: Human,
+        passkey: &Passkey,
+        address: Option<IpAddr>,
+    ) -> Result<SignedIn, Problem> {
+        if !self.counts(passkey, self.clock.now()) {
+            return Err(self.not_counted());
+        }
         let proof = self.proof_by_passkey();
-        let rules = self.may_come_in(&human, &proof, self.providers_are_down().await).await?;
+        // The policy is asked with what this sees.
+        self.providers_are_down().await;
+        let rules = self.may_come_in(&human, &proof).await?;
         let signed_in = self.open_session(human, proof, rules, address).await?;
         tracing::error!(
             alarm = "session.opened_by_passkey",
@@ -226,19 +263,6 @@ impl Identity {
         Ok(signed_in)
     }
 
-    /// Whether no identity provider answers. Where there are none, none is down.
-    pub async fn providers_are_down(&self) -> bool {
-        if self.ports.providers.is_empty() {
-            return false;
-        }
-        for provider in self.ports.providers.values() {
-            if provider.answers().await.is_ok() {
-                return false;
-            }
-        }
-        true
-    }
-
     fn still_here(&self, directory: &Directory, person: &PersonId) -> Result<(), Problem> {
         if directory.has(person) {
             return Ok(());
@@ -246,9 +270,19 @@ impl Identity {
         Err(self.refused(ProblemKind::UnlinkedPrincipal, "whoever enrolled this passkey is no person here any more"))
     }
 
+    /// This passkey is good and doesn't count yet.
+    pub(super) fn not_counted(&self) -> Problem {
+        let mut detail =
+            "this passkey doesn't count yet: expected another person with a passkey to confirm it".to_owned();
+        if self.tells_of_enrolments() {
+            detail.push_str(&format!(", or {:#} to pass after the notice of it", self.settings.enrolment_wait));
+        }
+        self.refused(ProblemKind::PasskeyRefused, detail)
+    }
+
     fn proof_by_passkey(&self) -> Proof {
         let at = self.clock.now();
-        Proof { method: SignInMethod::Passkey, at: Some(at), mfa_at: Some(at) }
+        Proof { method: SignInMethod::Passkey, at: Some(at), mfa_at: Some(at), at_provider: None }
     }
 
     pub(super) async fn credentials_of(&self, person: &PersonId) -> Result<Vec<String>, Problem> {
@@ -268,8 +302,6 @@ impl Identity {
 
 /// What a stranger's challenge is about: they have not said who they are.
 const STRANGER: [u8; 32] = [0; 32];
-
-pub(super) const NOT_COUNTED: &str = "this passkey doesn't count yet: expected another person with a passkey to confirm it, or a day to pass after the notice of it";
 
 /// What a second person confirms, in hexadecimal.
 pub(super) fn enrolment_of(passkey: &Passkey) -> String {

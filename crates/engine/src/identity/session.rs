@@ -7,7 +7,7 @@ use halligan_core::event::{Event, Recorded};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 
-use super::{Identity, from_address, session_subject, web_caller};
+use super::{Identity, from_address, session_subject};
 use crate::caller::Caller;
 use crate::ports::{Change, Proof, SecretHash, SecretText, Session, StoreError};
 use crate::problem::{Problem, ProblemKind};
@@ -35,9 +35,8 @@ impl Identity {
     /// # Errors
     /// There is no such session, it is over, or its login is nobody's any more.
     pub async fn session(&self, token: &SecretText, address: Option<IpAddr>) -> Result<(Caller, Session), Problem> {
-        let session = self.live(token).await?;
+        let (session, party) = self.live(&SecretHash::of(token)).await?;
         let now = self.clock.now();
-        let party = self.party_of(&session).await?;
         if now.duration_since(session.seen_at) >= NOTED_EVERY {
             match self.ports.sessions.touch(&session.token, &session.proof, now).await {
                 Ok(()) => {}
@@ -45,26 +44,27 @@ impl Identity {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok((web_caller(party, &session.proof, address, now), session))
+        Ok((self.web_caller(party, &session, address, now), session))
     }
 
-    /// The session of a token, if it is not over.
-    pub(super) async fn live(&self, token: &SecretText) -> Result<Session, Problem> {
-        let hash = SecretHash::of(token);
-        let session = self.ports.sessions.session(&hash).await?.ok_or_else(|| self.signed_out())?;
+    /// The session of a token and whose it is, if it is not over.
+    pub(super) async fn live(&self, token: &SecretHash) -> Result<(Session, Party), Problem> {
+        let session = self.ports.sessions.session(token).await?.ok_or_else(|| self.signed_out())?;
         if self.is_over(&session, self.clock.now()) {
             return Err(self.signed_out());
         }
-        Ok(session)
+        let human = self.human_of(&session).await?;
+        self.still_counts(&human.person, Some(session.opened_at)).await?;
+        Ok((session, Party::Human(human)))
     }
 
-    fn is_over(&self, session: &Session, now: Timestamp) -> bool {
+    pub(super) fn is_over(&self, session: &Session, now: Timestamp) -> bool {
         now.duration_since(session.opened_at) >= self.settings.session_max
             || now.duration_since(session.seen_at) >= self.settings.session_idle
     }
 
     /// Whose session it is now: asked anew each time.
-    async fn party_of(&self, session: &Session) -> Result<Party, Problem> {
+    async fn human_of(&self, session: &Session) -> Result<Human, Problem> {
         let principal = &session.principal;
         let directory = &self.judge.access().now().directory;
         let person = if principal.issuer == PASSKEY_ISSUER {
@@ -74,7 +74,7 @@ impl Identity {
             directory.person(principal).ok()
         };
         let human = person.map(|person| Human { person, principal: principal.clone() });
-        human.map(Party::Human).ok_or_else(|| {
+        human.ok_or_else(|| {
             self.refused(ProblemKind::UnlinkedPrincipal, "the login of this session belongs to no person any more")
         })
     }
@@ -101,6 +101,7 @@ impl Identity {
             proof,
             opened_at: now,
             seen_at: now,
+            address,
         };
         let event = Event::SessionOpened {
             session: id,
@@ -143,7 +144,7 @@ impl Identity {
         }
         let hash = SecretHash::of(token);
         let Some(session) = self.ports.sessions.session(&hash).await? else { return Ok(()) };
-        let party = self.party_of(&session).await.ok();
+        let party = self.human_of(&session).await.ok().map(Party::Human);
         let event = Recorded::plain(Event::SessionEnded { session: session.id });
         let draft = self.draft(party.as_ref(), session_subject(session.id), event);
         self.ports.sessions.end(&hash, vec![draft], self.clock.now()).await?;

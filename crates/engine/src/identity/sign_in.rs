@@ -14,16 +14,17 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
-use super::passkey::WAITING_MAX;
-use super::{Identity, SignedIn, freshness};
-use crate::access::{Asker, Matter, Occasion};
-use crate::ports::{AuthorizeAsk, IdentityProvider, Proof, ProviderError, Returned, SecretHash, SecretText};
+use super::passkey::KNOWN;
+use super::{Identity, Outdated, SignedIn, freshness};
+use crate::access::{Asker, Login, Matter, Occasion};
+use crate::ports::{AuthorizeAsk, Proof, ProviderError, Returned, Room, SecretHash, SecretText};
 use crate::problem::{Problem, ProblemKind};
+use crate::rate::neighbourhood;
 
 /// How long somebody may take at the provider.
 const AWAY_MAX: SignedDuration = SignedDuration::from_mins(10);
-/// So many sign-ins under way at a time, of everybody.
-const UNDER_WAY_MAX: u32 = 10_000;
+/// Sign-ins of whoever comes. A flood of them makes the oldest begin again, and shuts out nobody.
+const UNDER_WAY: Room = Room { name: "sign-in", max: 10_000 };
 
 /// The cookie's secret of a browser that was sent away.
 pub type BrowserSecret = SecretText;
@@ -56,6 +57,8 @@ pub struct Back<'a> {
 #[derive(Serialize, Deserialize)]
 struct Away {
     provider: PlaceId,
+    /// Whose it was then: a code of one issuer must not be handed to another.
+    issuer: String,
     nonce: String,
     verifier: String,
     browser: SecretHash,
@@ -67,11 +70,6 @@ struct Away {
 }
 
 impl Identity {
-    /// The providers that people can sign in with, and their issuers.
-    pub fn providers(&self) -> impl Iterator<Item = (&PlaceId, &str)> {
-        self.ports.providers.iter().map(|(name, provider)| (name, provider.issuer()))
-    }
-
     /// Sends a browser to a provider, to come back to `back_to`, a path of our own. With
     /// the token of a session, its person proves themselves again.
     ///
@@ -84,17 +82,29 @@ impl Identity {
         session: Option<&SecretText>,
         address: Option<IpAddr>,
     ) -> Result<SentAway, Problem> {
+        let outcome = self.send_away_untold(provider, back_to, session, address).await;
+        self.told_of_a_session(session.map(SecretHash::of).as_ref(), address, outcome).await
+    }
+
+    async fn send_away_untold(
+        &self,
+        provider: &PlaceId,
+        back_to: &str,
+        session: Option<&SecretText>,
+        address: Option<IpAddr>,
+    ) -> Result<SentAway, Problem> {
         let now = self.clock.now();
         self.may_try(address, now)?;
         let there = self.provider(provider)?;
         let session = match session {
-            Some(token) => Some(self.live(token).await?.token),
+            Some(token) => Some(self.live(&SecretHash::of(token)).await?.0.token),
             None => None,
         };
         let (state, browser) = (self.text(), self.text());
         let max_age = session.as_ref().map(|_| SignedDuration::ZERO);
         let away = Away {
             provider: provider.clone(),
+            issuer: there.issuer().to_owned(),
             nonce: self.text().expose_secret().to_owned(),
             verifier: self.text().expose_secret().to_owned(),
             browser: SecretHash::of(&browser),
@@ -113,10 +123,8 @@ impl Identity {
         let url = there.authorize(&ask).await.map_err(|error| self.provider_failed(provider, &error))?;
         let body = serde_json::to_string(&away).unwrap_or_default();
         let key = SecretHash::of(&state);
-        // Strangers can't shut out who is signed in.
-        let max = if away.session.is_some() { WAITING_MAX } else { UNDER_WAY_MAX };
-        let kept = self.ports.ceremonies.begin(&key, &body, now + AWAY_MAX, max, now).await;
-        kept.map_err(|error| self.too_many(error))?;
+        let room = if away.session.is_some() { KNOWN } else { UNDER_WAY };
+        self.ports.ceremonies.begin(&key, &body, now + AWAY_MAX, room, now).await?;
         Ok(SentAway { url, browser })
     }
 
@@ -126,6 +134,15 @@ impl Identity {
     /// # Errors
     /// Which rule it breaks. Whatever came back is good for nothing then, not even again.
     pub async fn take_back(
+        &self,
+        provider: &PlaceId,
+        back: &Back<'_>,
+        address: Option<IpAddr>,
+    ) -> Result<(Option<SignedIn>, String), Problem> {
+        self.told_of_a_stranger(self.take_back_untold(provider, back, address)).await
+    }
+
+    async fn take_back_untold(
         &self,
         provider: &PlaceId,
         back: &Back<'_>,
@@ -142,66 +159,69 @@ impl Identity {
         if away.provider != *provider {
             return Err(again("this answer came back to another provider's address"));
         }
+        if away.issuer != there.issuer() {
+            return Err(again("the provider is another than when this sign-in was begun"));
+        }
         if back.browser.map(SecretHash::of) != Some(away.browser.clone()) {
             return Err(again("this sign-in was begun in another browser"));
         }
-        if let Some(error) = back.error {
-            let shown = halligan_core::text::printable(error, 60);
-            return Err(again(&format!("the provider refused (`{shown}`)")));
-        }
-        let code = back.code.ok_or_else(|| again("the provider sent back no code"))?;
-        let proven_since = away.max_age_seconds.map(|age| away.sent_at - SignedDuration::from_secs(age));
-        let returned = Returned {
-            code,
-            issuer: back.issuer,
-            redirect_uri: &self.redirect_uri(provider),
-            nonce: &away.nonce,
-            verifier: &away.verifier.clone().into(),
-            proven_since,
-        };
-        let claims = there.exchange(&returned, now).await.map_err(|error| self.provider_failed(provider, &error))?;
-        let (login, party) = self
-            .known(there.issuer(), &claims)
-            .map_err(|stranger| self.refused(ProblemKind::UnlinkedPrincipal, stranger.to_string()))?;
-        let Party::Human(human) = party else {
-            return Err(self.refused(ProblemKind::UnlinkedPrincipal, "this provider vouches for no people"));
-        };
-        self.remember_groups(&login).await;
+        let vouched = self.vouched(provider, &*there, &away, back).await;
+        let (login, human) = self.told_of_a_session(away.session.as_ref(), address, vouched).await?;
+        let action = if away.session.is_some() { "step_up" } else { "sign_in" };
+        let outcome = self.recognised(&away, &login, human.clone(), address).await;
+        let opened = self.told_at_the_door(&human, action, address, outcome).await?;
+        Ok((opened, away.back_to))
+    }
+
+    /// Lets somebody in whom a provider vouches for, or notes that they have proved themselves again.
+    async fn recognised(
+        &self,
+        away: &Away,
+        login: &Login,
+        human: Human,
+        address: Option<IpAddr>,
+    ) -> Result<Option<SignedIn>, Problem> {
+        // By our own clock: whatever the provider's says, this began before or after.
+        self.still_counts(&human.person, Some(away.sent_at)).await.map_err(|outdated| match outdated {
+            Outdated::Unknown(problem) => *problem,
+            Outdated::Before { .. } | Outdated::Undated { .. } => {
+                let detail = "this sign-in was begun before you were signed out everywhere: sign in again";
+                Problem::new(ProblemKind::SignIn, detail)
+            }
+        })?;
+        self.remember_groups(login).await;
         // Without `auth_time` nobody says when it was: a session at the provider may be days old.
-        let at = login.authenticated_at.map(|at| at.min(now));
-        let proof = Proof { method: SignInMethod::Provider, at, mfa_at: at.filter(|_| login.mfa) };
+        let at = login.authenticated_at.map(|at| at.min(self.clock.now()));
+        let mfa_at = at.filter(|_| login.mfa);
+        let proof = Proof { method: SignInMethod::Provider, at, mfa_at, at_provider: at };
         match &away.session {
             Some(token) => {
                 self.step_up(token, human, proof).await?;
-                Ok((None, away.back_to))
+                Ok(None)
             }
             None => {
-                let rules = self.may_come_in(&human, &proof, false).await?;
-                Ok((Some(self.open_session(human, proof, rules, address).await?), away.back_to))
+                let rules = self.may_come_in(&human, &proof).await?;
+                Ok(Some(self.open_session(human, proof, rules, address).await?))
             }
         }
     }
 
     /// The policy lets them in.
-    pub(super) async fn may_come_in(
-        &self,
-        human: &Human,
-        proof: &Proof,
-        provider_down: bool,
-    ) -> Result<Vec<String>, Problem> {
+    pub(super) async fn may_come_in(&self, human: &Human, proof: &Proof) -> Result<Vec<String>, Problem> {
         let now = self.clock.now();
         let party = Party::Human(human.clone());
         let shown =
             halligan_core::actor::Shown { channel: halligan_core::actor::Channel::Web, fresh: freshness(proof, now) };
         let asker = Asker::new(&party, shown);
-        let occasion = Occasion { provider_down, ..Occasion::default() };
-        self.judge.permits(asker, Action::SignIn, Matter::Broker, occasion).await
+        self.judge.permits(asker, Action::SignIn, Matter::Broker, Occasion::default()).await
     }
 
     /// The session's own person has proved themselves again, and nobody else.
     async fn step_up(&self, token: &SecretHash, human: Human, proof: Proof) -> Result<(), Problem> {
-        let session = self.ports.sessions.session(token).await?;
-        let session = session.ok_or_else(|| self.refused(ProblemKind::SignIn, "the session is over: sign in again"))?;
+        let (session, _) = self.live(token).await.map_err(|problem| match problem.kind {
+            ProblemKind::Unauthenticated => self.refused(ProblemKind::SignIn, "the session is over: sign in again"),
+            _ => problem,
+        })?;
         let directory = &self.judge.access().now().directory;
         if directory.person(&session.principal).as_ref() != Ok(&human.person) {
             let detail = "you signed in as somebody else than before: sign out first";
@@ -214,13 +234,6 @@ impl Identity {
         self.sign_ins.take(&address.map(neighbourhood), now).map_err(|seconds| {
             let detail = "there were too many attempts to sign in from this address within a minute";
             self.refused(ProblemKind::RateLimited, detail).retry_after(seconds)
-        })
-    }
-
-    fn provider(&self, name: &PlaceId) -> Result<&dyn IdentityProvider, Problem> {
-        let found = self.ports.providers.get(name).map(AsRef::as_ref);
-        found.ok_or_else(|| {
-            self.refused(ProblemKind::NotFound, format!("there is no provider `{name}` to sign in with"))
         })
     }
 
@@ -242,26 +255,8 @@ impl Identity {
         }
     }
 
-    pub(super) fn too_many(&self, error: crate::ports::StoreError) -> Problem {
-        match error {
-            crate::ports::StoreError::Conflict => {
-                self.refused(ProblemKind::RateLimited, "too many people are signing in at once").retry_after(10)
-            }
-            other => other.into(),
-        }
-    }
-
     /// A secret as text: 43 characters that no URL changes.
     fn text(&self) -> SecretText {
         hex::encode(self.secret()).into()
-    }
-}
-
-/// Whoever has one address of a network of IPv6 has all of it: it counts as one.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    const NETWORK: u128 = !0 << 64;
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & NETWORK).into(),
     }
 }

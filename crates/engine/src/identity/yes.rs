@@ -6,10 +6,11 @@ use halligan_core::id::Nonce;
 use halligan_core::signed::Signed;
 use halligan_log::passkey::Verb;
 
-use super::passkey::{Answered, NOT_COUNTED};
+use super::passkey::Answered;
 use super::{ChallengeAsk, Identity, PasskeyAnswer};
 use crate::caller::Caller;
 use crate::problem::{Problem, ProblemKind};
+use crate::refusals::Tried;
 
 impl Identity {
     /// Challenges the caller to sign what they acknowledge: the request, or its pending extension.
@@ -17,6 +18,13 @@ impl Identity {
     /// # Errors
     /// They have no passkey, or there is nothing to sign.
     pub async fn challenge_to_acknowledge(&self, caller: &Caller, grant: &Grant) -> Result<ChallengeAsk, Problem> {
+        match self.challenge_to_acknowledge_untold(caller, grant).await {
+            Ok(ask) => Ok(ask),
+            Err(problem) => Err(self.recorder.refuse(Tried::about(caller, "acknowledge", grant), problem).await),
+        }
+    }
+
+    async fn challenge_to_acknowledge_untold(&self, caller: &Caller, grant: &Grant) -> Result<ChallengeAsk, Problem> {
         let human = caller.human("acknowledge")?;
         self.may_challenge(&human.person)?;
         let credentials = self.credentials_of(&human.person).await?;
@@ -33,7 +41,7 @@ impl Identity {
             .map_err(|_| Problem::invalid("request_hash", "expected 64 hexadecimal digits"))?;
         let Answered { passkey, nonce } = self.answered(Verb::Acknowledge, &thing, Some(&by.person), answer).await?;
         if !self.counts(&passkey, self.clock.now()) {
-            return Err(self.refused(ProblemKind::PasskeyRefused, NOT_COUNTED));
+            return Err(self.not_counted());
         }
         signed(answer, nonce)
     }

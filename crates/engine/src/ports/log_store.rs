@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use halligan_core::entry::{Draft, Sealed};
 use halligan_core::grant::{Effect, Grant};
-use halligan_core::id::GrantId;
+use halligan_core::id::{GrantId, PersonId};
 use halligan_log::{Hash, Leaf};
 use jiff::Timestamp;
 
@@ -96,6 +96,8 @@ pub struct Import {
     pub effects: Vec<Effect>,
     /// What the log's entries say of passkeys, in their order.
     pub passkeys: Vec<PasskeyNews>,
+    /// When people were signed out everywhere, by the log's entries.
+    pub sign_outs: Vec<(PersonId, Timestamp)>,
     /// The log's tree after its entries.
     pub head: Head,
 }
@@ -145,7 +147,8 @@ pub trait LogRestore: Send + Sync {
     ///
     /// What was ended since the store was saved must not come back with it: every
     /// session and ceremony is gone, and so is what was said of logins' groups. People
-    /// sign in again.
+    /// sign in again. Of when somebody was signed out everywhere the later word holds, the
+    /// store's or the log's.
     async fn import(&self, import: Import, now: Timestamp) -> Result<(), StoreError>;
 }
 

@@ -23,7 +23,7 @@ pub use environment::{Clock, Entropy};
 pub use halligan_policy::{Action, Obligation, SignInMethod};
 pub use identity::{
     AuthorizeAsk, Ceremonies, Claims, IdentityProvider, KeySets, LoginGroups, Notices, Passkey, PasskeyNews, Passkeys,
-    Proof, ProviderError, Returned, SecretHash, Session, Sessions,
+    Proof, ProviderError, Returned, Room, SecretHash, Session, Sessions, SignOuts,
 };
 pub use incidents::Incidents;
 pub use log_store::{Cursor, Cursors, Facts, Head, Import, LogRestore, LogStore, PersonalData, QueuedEntry};

@@ -8,8 +8,9 @@ use halligan_core::actor::Actor;
 use halligan_core::entry::{Draft, Entry, Sealed, Subject};
 use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Effect, Grant};
-use halligan_core::id::GrantId;
+use halligan_core::id::{GrantId, PersonId};
 use halligan_log::{Edge, Leaf, Object, Span, bundle};
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -106,8 +107,19 @@ impl Inner {
             let head = Head { size: edge.size(), root: edge.root() };
             let effects = effects.into_iter().collect();
             let passkeys = self.passkeys(&mut keyring, &page).await?;
-            let import =
-                Import { after, last, known: Some(known), entries: page, tail, grants, effects, passkeys, head };
+            let (sign_outs, known_head) = (page.iter().filter_map(signed_out).collect(), Some(known));
+            let import = Import {
+                after,
+                last,
+                known: known_head,
+                entries: page,
+                tail,
+                grants,
+                effects,
+                passkeys,
+                sign_outs,
+                head,
+            };
             self.restore.import(import, self.clock.now()).await?;
             known = head;
             after = after.saturating_add(count);
@@ -283,6 +295,14 @@ impl<'a> Missing<'a> {
 
     fn missing(&self, object: Object) -> PublishError {
         unreadable(format!("{}: `{object}` is missing", self.archive.name()))
+    }
+}
+
+/// Who was signed out everywhere, and when.
+fn signed_out(queued: &QueuedEntry) -> Option<(PersonId, Timestamp)> {
+    match &queued.sealed.entry.event {
+        Event::PersonSignedOut { person, before } => Some((person.clone(), *before)),
+        _ => None,
     }
 }
 

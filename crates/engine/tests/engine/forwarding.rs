@@ -62,6 +62,7 @@ async fn import(world: &FakeWorld, after: u64) -> Import {
         grants: vec![],
         effects: vec![],
         passkeys: vec![],
+        sign_outs: vec![],
         head: Head { size: edge.size(), root: edge.root() },
     }
 }

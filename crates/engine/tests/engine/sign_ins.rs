@@ -2,6 +2,7 @@
 //! browser, from the same provider; and what was opened is over when it is said to be.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use halligan_engine::fakes::identity::FakeProvider;
 use halligan_engine::fakes::world::{FakeWorld, Running};
@@ -10,7 +11,7 @@ use halligan_engine::ports::{Clock as _, SecretText};
 use halligan_engine::problem::{Problem, ProblemKind};
 use jiff::SignedDuration;
 
-use crate::support::{Groups, types, world};
+use crate::support::{Groups, counted, refusals, types, world};
 
 pub struct Doors {
     pub world: FakeWorld,
@@ -18,6 +19,7 @@ pub struct Doors {
     pub provider: Arc<FakeProvider>,
     pub other: Arc<FakeProvider>,
     pub running: Running,
+    seen: AtomicUsize,
 }
 
 pub fn doors() -> Doors {
@@ -26,20 +28,27 @@ pub fn doors() -> Doors {
     world.providers.insert("id".parse().unwrap(), provider.clone());
     world.providers.insert("other".parse().unwrap(), other.clone());
     let running = world.start();
-    Doors { world, groups, provider, other, running }
+    Doors { world, groups, provider, other, running, seen: AtomicUsize::new(0) }
 }
 
-fn back<'a>(code: &'a SecretText, state: &'a str, browser: &'a BrowserSecret) -> Back<'a> {
+pub fn back<'a>(code: &'a SecretText, state: &'a str, browser: &'a BrowserSecret) -> Back<'a> {
     Back { code: Some(code), state: Some(state), issuer: None, error: None, browser: Some(browser) }
 }
 
 impl Doors {
-    async fn send_away(&self, session: Option<&SecretText>) -> SentAway {
+    /// The refusals that are entries since this was asked last: who, what, why.
+    pub fn new_refusals(&self) -> Vec<(String, String, String)> {
+        let mut all = refusals(&self.world);
+        let seen = self.seen.swap(all.len(), Ordering::Relaxed);
+        all.split_off(seen)
+    }
+
+    pub async fn send_away(&self, session: Option<&SecretText>) -> SentAway {
         let identity = self.running.broker.identity();
         identity.send_away(&"id".parse().unwrap(), "/grants/1", session, None).await.unwrap()
     }
 
-    async fn take_back(&self, provider: &str, back: &Back<'_>) -> Result<(Option<SignedIn>, String), Problem> {
+    pub async fn take_back(&self, provider: &str, back: &Back<'_>) -> Result<(Option<SignedIn>, String), Problem> {
         self.running.broker.identity().take_back(&provider.parse().unwrap(), back, None).await
     }
 
@@ -51,13 +60,13 @@ impl Doors {
         self.take_back("id", &back(&code, &asked.state, &browser)).await.unwrap().0.unwrap()
     }
 
-    async fn caller(&self, token: &SecretText) -> Result<halligan_engine::caller::Caller, ProblemKind> {
+    pub async fn caller(&self, token: &SecretText) -> Result<halligan_engine::caller::Caller, ProblemKind> {
         let found = self.running.broker.identity().session(token, None).await;
         found.map(|(caller, _)| caller).map_err(|problem| problem.kind)
     }
 }
 
-fn kind<T>(outcome: Result<T, Problem>) -> ProblemKind {
+pub fn kind<T>(outcome: Result<T, Problem>) -> ProblemKind {
     outcome.map(drop).unwrap_err().kind
 }
 

@@ -51,7 +51,7 @@ impl Inner {
         if let Some(flaw) = import.flaw() {
             return Err(StoreError::Unavailable(format!("nothing was imported: {flaw}")));
         }
-        let Import { after, last, known, entries, tail, grants, effects, passkeys, head } = import;
+        let Import { after, last, known, entries, tail, grants, effects, passkeys, sign_outs, head } = import;
         let kept = usize::try_from(after).unwrap_or(usize::MAX);
         let moved = known.is_some_and(|known| known != self.head());
         if moved || last != self.last() || !self.is_new(kept, &entries, &tail) {
@@ -78,6 +78,7 @@ impl Inner {
         }
         self.forget_logins();
         passkeys.into_iter().for_each(|news| self.learn_of(news));
+        sign_outs.into_iter().for_each(|(person, before)| self.out_since(&person, before));
         self.imports = self.imports.saturating_add(1);
         for cursor in self.cursors.values_mut() {
             *cursor = after.min(*cursor);

@@ -54,6 +54,7 @@ struct Inner {
     roles: BTreeMap<RoleId, RoleRecord>,
     calls: BTreeMap<(PersonId, String, String), Call>,
     sessions: BTreeMap<SecretHash, Session>,
+    sign_outs: BTreeMap<PersonId, Timestamp>,
     ceremonies: BTreeMap<SecretHash, Ceremony>,
     groups: BTreeMap<Principal, (BTreeSet<GroupId>, Timestamp)>,
     passkeys: BTreeMap<String, Passkey>,
@@ -88,6 +89,7 @@ struct Call {
 struct Ceremony {
     body: String,
     expires_at: Timestamp,
+    room: &'static str,
 }
 
 impl FakeStore {
