@@ -11,7 +11,7 @@ use crate::entries::{insert, read};
 use crate::fields::Fields;
 use crate::open::Database;
 use crate::writing::{Failure, insist};
-use crate::{cursors, instants, log, passkeys, personal};
+use crate::{cursors, instants, log, passkeys, personal, sign_outs};
 
 #[async_trait]
 impl LogRestore for Database {
@@ -43,7 +43,7 @@ fn unlike(QueuedEntry { position, sealed, leaf }: &QueuedEntry) -> Option<String
 }
 
 async fn write_import(connection: &mut AnyConnection, import: &Import, now: Timestamp) -> Result<(), Failure> {
-    let Import { after, last, known, entries, tail, grants, effects, passkeys, head } = import;
+    let Import { after, last, known, entries, tail, grants, effects, passkeys, sign_outs, head } = import;
     // In the order of their keys, and before the head, as every commit does.
     let mut grants: Vec<_> = grants.iter().collect();
     grants.sort_by_key(|grant| grant.request.id);
@@ -52,6 +52,7 @@ async fn write_import(connection: &mut AnyConnection, import: &Import, now: Time
     }
     ask_for(connection, effects, now).await?;
     passkeys::learn(connection, passkeys).await?;
+    sign_outs::learn(connection, sign_outs).await?;
     forget_logins(connection).await?;
 
     let query = sqlx::query("UPDATE entries_head SET position = position RETURNING position");

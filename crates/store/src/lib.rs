@@ -7,8 +7,8 @@
 //! with it on every read.
 //!
 //! Locks are always taken in the order of [`GrantStore::commit`]: the grant, its
-//! idempotency key, work by its key, and the head of the entries last; sessions and
-//! passkeys come before the head too, and ceremonies have no part in it. Behind the head
+//! idempotency key, work by its key, and the head of the entries last; passkeys,
+//! sign-outs and sessions, in this order, come before the head too, and ceremonies have no part in it. Behind the head
 //! comes only what an import replaces, and no commit touches. A transaction that follows
 //! it never waits for one that waits for it; two that delete several rows may, and one
 //! of them is tried again.
@@ -36,6 +36,7 @@ mod passkeys;
 mod personal;
 mod roles;
 mod sessions;
+mod sign_outs;
 mod work;
 mod writing;
 

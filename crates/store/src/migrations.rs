@@ -8,7 +8,7 @@ use sqlx::{AnyConnection, Connection, SqlSafeStr};
 use crate::open::Engine;
 
 /// Every migration, oldest first. What was released is not edited.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 10] = [
     (1, "grants", include_str!("../migrations/0001_grants.sql")),
     (2, "entries", include_str!("../migrations/0002_entries.sql")),
     (3, "work", include_str!("../migrations/0003_work.sql")),
@@ -17,6 +17,8 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "log", include_str!("../migrations/0006_log.sql")),
     (7, "identity", include_str!("../migrations/0007_identity.sql")),
     (8, "imports", include_str!("../migrations/0008_imports.sql")),
+    (9, "sign_outs", include_str!("../migrations/0009_sign_outs.sql")),
+    (10, "rooms", include_str!("../migrations/0010_rooms.sql")),
 ];
 
 /// The numbers of all of them.

@@ -1,5 +1,6 @@
 //! Who is signed in, in which browser.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
@@ -55,6 +56,22 @@ impl Sessions for Database {
             writing.end(outcome).await
         })
         .await
+    }
+
+    async fn of(&self, principals: &BTreeSet<Principal>) -> Result<Vec<Session>, StoreError> {
+        let mut found = Vec::new();
+        for Principal { issuer, subject } in principals {
+            let query = sqlx::query(
+                "SELECT token_sha256, issuer, subject, opened_at, seen_at, body FROM sessions \
+                 WHERE issuer = $1 AND subject = $2",
+            );
+            let rows = query.bind(issuer).bind(subject).fetch_all(self.pool()).await.map_err(Failure::from)?;
+            for row in &rows {
+                found.push(decode(row)?);
+            }
+        }
+        found.sort_by_key(|session| Reverse((session.opened_at, session.id)));
+        Ok(found)
     }
 
     async fn end_of(&self, principals: &BTreeSet<Principal>) -> Result<u64, StoreError> {
@@ -130,7 +147,8 @@ async fn end(
     Ok(true)
 }
 
-async fn end_of(connection: &mut AnyConnection, principals: &BTreeSet<Principal>) -> Result<u64, Failure> {
+/// Ends every session of these logins.
+pub async fn end_of(connection: &mut AnyConnection, principals: &BTreeSet<Principal>) -> Result<u64, Failure> {
     let mut ended: u64 = 0;
     for Principal { issuer, subject } in principals {
         let query = sqlx::query("DELETE FROM sessions WHERE issuer = $1 AND subject = $2").bind(issuer).bind(subject);

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::passkeys::{confirmed, passkey};
 use crate::places::{Store, change, explained, happened, properties, tree};
-use crate::sessions::{entry, hash, login, proof, session};
+use crate::sessions::{entry, hash, login, proof, room, session};
 
 properties!(
     Store: an_older_store_becomes_what_the_log_says,
@@ -53,6 +53,7 @@ pub fn import_of(log: &[QueuedEntry], after: u64, own: &[QueuedEntry]) -> Import
         grants: vec![],
         effects: vec![],
         passkeys: vec![],
+        sign_outs: vec![],
         head: tree(log),
     }
 }
@@ -405,7 +406,7 @@ async fn a_cursor_read_before_an_import_is_not_moved_after_it(store: Store) {
 /// Who is signed in, who is on the way, and what is known of a login's groups.
 async fn signed_in(store: &Store) {
     store.sessions.open(&session(1, "alice", 0), vec![], at(0)).await.unwrap();
-    store.ceremonies.begin(&hash(2), "body", at(1_000), 9, at(0)).await.unwrap();
+    store.ceremonies.begin(&hash(2), "body", at(1_000), room(9), at(0)).await.unwrap();
     store.groups.saw_groups(&login("alice"), &["leads".parse().unwrap()].into(), at(0)).await.unwrap();
 }
 
@@ -560,7 +561,7 @@ async fn people_who_sign_in_beside_imports_are_in_or_out(store: Store) {
             let mut entered = 0;
             for round in 0..10 {
                 let number = 1_000 * number + 10 * round;
-                let begun = store.ceremonies.begin(&hash(number), "body", at(60), 50, at(0)).await;
+                let begun = store.ceremonies.begin(&hash(number), "body", at(60), room(50), at(0)).await;
                 if fine(begun) && store.ceremonies.take(&hash(number), at(1)).await.unwrap().is_some() {
                     let opened = store.sessions.open(&session(number, name, 0), vec![entry(number)], at(1)).await;
                     assert!(fine(opened), "nobody else has its token");

@@ -20,6 +20,7 @@ mod passkeys;
 mod personal;
 mod places;
 mod sessions;
+mod sign_outs;
 mod spelling;
 mod tampering;
 mod work;
@@ -43,6 +44,7 @@ fn contract() -> Vec<places::Property<Store>> {
         leases::properties(),
         idempotency::properties(),
         sessions::properties(),
+        sign_outs::properties(),
         ceremonies::properties(),
         login_groups::properties(),
         passkeys::properties(),

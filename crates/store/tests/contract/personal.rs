@@ -106,6 +106,7 @@ async fn what_an_import_brings_back_is_erased_again(store: Store) {
         grants: vec![],
         effects: vec![],
         passkeys: vec![],
+        sign_outs: vec![],
         head,
     };
     store.restore.import(import, at(9)).await.unwrap();
@@ -148,6 +149,7 @@ async fn erasing_beside_writers_erases_what_was_there(store: Store) {
                     grants: vec![],
                     effects: vec![],
                     passkeys: vec![],
+                    sign_outs: vec![],
                     head,
                 };
                 match store.restore.import(import, at(99)).await {

@@ -12,7 +12,7 @@ use halligan_core::grant::{Grant, Transition};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::ports::{
     Ceremonies, Change, Committed, Cursors, Facts, GrantStore, Head, IdempotencyStore, Leases, LogRestore, LogStore,
-    LoginGroups, Passkeys, PersonalData, QueuedEntry, RoleLedger, Sessions, StoreError, Version, WorkQueue,
+    LoginGroups, Passkeys, PersonalData, QueuedEntry, RoleLedger, Sessions, SignOuts, StoreError, Version, WorkQueue,
 };
 use halligan_log::Edge;
 use halligan_store::Database;
@@ -63,6 +63,7 @@ pub struct Store {
     pub roles: Arc<dyn RoleLedger>,
     pub idempotency: Arc<dyn IdempotencyStore>,
     pub sessions: Arc<dyn Sessions>,
+    pub sign_outs: Arc<dyn SignOuts>,
     pub ceremonies: Arc<dyn Ceremonies>,
     pub groups: Arc<dyn LoginGroups>,
     pub passkeys: Arc<dyn Passkeys>,
@@ -73,7 +74,7 @@ impl Store {
     where
         T: GrantStore + WorkQueue + Leases + RoleLedger + IdempotencyStore + 'static,
         T: LogStore + LogRestore + PersonalData + Cursors + Facts,
-        T: Sessions + Ceremonies + LoginGroups + Passkeys,
+        T: Sessions + SignOuts + Ceremonies + LoginGroups + Passkeys,
     {
         Self {
             grants: store.clone(),
@@ -87,6 +88,7 @@ impl Store {
             roles: store.clone(),
             idempotency: store.clone(),
             sessions: store.clone(),
+            sign_outs: store.clone(),
             ceremonies: store.clone(),
             groups: store.clone(),
             passkeys: store,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use halligan_core::actor::Principal;
 use halligan_core::entry::Draft;
 use halligan_engine::fakes::fixtures::{self, Asking, at, uuid};
-use halligan_engine::ports::{Proof, SecretHash, Session, SignInMethod, StoreError};
+use halligan_engine::ports::{Proof, Room, SecretHash, Session, SignInMethod, StoreError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::places::{Store, happened, properties};
@@ -29,12 +29,17 @@ pub fn hash(number: u64) -> SecretHash {
     SecretHash::of(&format!("secret {number}").into())
 }
 
+/// Room for so many.
+pub fn room(max: u32) -> Room {
+    Room { name: "known", max }
+}
+
 pub fn login(subject: &str) -> Principal {
     Principal { issuer: "https://id.example.com".to_owned(), subject: subject.to_owned() }
 }
 
 pub fn proof(seconds: i64) -> Proof {
-    Proof { method: SignInMethod::Provider, at: Some(at(seconds)), mfa_at: None }
+    Proof { method: SignInMethod::Provider, at: Some(at(seconds)), mfa_at: None, at_provider: None }
 }
 
 /// Somebody's session, since so many seconds.
@@ -46,6 +51,7 @@ pub fn session(number: u64, subject: &str, seconds: i64) -> Session {
         proof: proof(seconds),
         opened_at: at(seconds),
         seen_at: at(seconds),
+        address: None,
     }
 }
 
@@ -76,7 +82,8 @@ async fn a_session_is_read_as_it_was_opened(store: Store) {
     let exact = at(5) + SignedDuration::from_nanos(123_456_789);
     let with_passkey = Session {
         principal: Principal { issuer: "https://id.example.com/'x'".to_owned(), subject: "\u{1f512} a|b".to_owned() },
-        proof: Proof { method: SignInMethod::Passkey, at: Some(exact), mfa_at: Some(exact) },
+        proof: Proof { method: SignInMethod::Passkey, at: Some(exact), mfa_at: Some(exact), at_provider: Some(exact) },
+        address: Some("2001:db8::7".parse().unwrap()),
         opened_at: exact,
         seen_at: exact,
         ..session(1, "alice", 5)
@@ -283,7 +290,7 @@ async fn a_token_that_is_no_hash_is_not_kept(store: Store) {
         let told = refused.unwrap_err().to_string();
         assert!(text.is_empty() || !told.contains(text), "{told}");
         assert_eq!(store.sessions.session(&token).await.unwrap(), None, "{text}");
-        let refused = store.ceremonies.begin(&token, "body", at(9), 9, at(0)).await;
+        let refused = store.ceremonies.begin(&token, "body", at(9), room(9), at(0)).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{text}: {refused:?}");
         assert_eq!(store.ceremonies.take(&token, at(0)).await.unwrap(), None, "{text}");
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use halligan_core::actor::{Machine, Party};
-use halligan_core::grant::{Acknowledged, Active, Grant, Standing, State};
+use halligan_core::grant::{Acknowledged, Active, Extended, Grant, Standing, State};
 use halligan_core::id::GrantId;
 use halligan_engine::fakes::fixtures::{self, Asking, acknowledge, at, human, lives, person, role_id, uuid};
 use halligan_engine::ports::{
@@ -15,11 +15,12 @@ use jiff::SignedDuration;
 
 use crate::passkeys::{confirmed, passkey};
 use crate::places::{Place, Store, change, explained, properties};
-use crate::sessions::{hash, login, proof, session};
+use crate::sessions::{hash, login, proof, room, session};
 
 properties!(
     Place: a_grant_whose_row_was_changed_is_not_read,
     a_life_that_no_grant_has_is_not_written,
+    a_grant_from_before_extensions_were_kept_is_read,
     an_entry_whose_row_was_changed_is_not_read,
     an_erased_personal_part_is_no_damage,
     a_missing_entry_stops_the_publisher,
@@ -119,6 +120,7 @@ fn of_a_machine() -> [Grant; 3] {
 async fn a_life_that_no_grant_has_is_not_written(place: Place) {
     let store = Store::over(place.open().await);
     let human = Asking::new(1).active();
+    let extended = fixtures::extended(&human, "carol", at(120));
     let [pending, half, active] = of_a_machine();
     let changed = |grant: &Grant, change: &dyn Fn(&mut Grant)| {
         let mut grant = grant.clone();
@@ -135,6 +137,11 @@ async fn a_life_that_no_grant_has_is_not_written(place: Place) {
         ),
         ("acknowledged by whoever asked", changed(&human, &|grant| yes(grant).by = fixtures::human("alice"))),
         ("of one who must, by two", changed(&human, &|grant| yes(grant).first = Some(Box::new(yes(grant).clone())))),
+        ("extended by whoever asked", changed(&extended, &|grant| later(grant).yes.by = fixtures::human("alice"))),
+        (
+            "longer than anybody extended it",
+            changed(&extended, &|grant| later(grant).ends_at -= SignedDuration::from_secs(1)),
+        ),
         ("of a machine, by one", changed(&active, &only)),
         ("of a machine, by one twice", changed(&active, &|grant| yes(grant).by = fixtures::human("bob"))),
         ("of a machine, by whom it acts for", changed(&active, &|grant| yes(grant).by = fixtures::human("alice"))),
@@ -162,6 +169,30 @@ fn yes(grant: &mut Grant) -> &mut Acknowledged {
     let State::Active(Active { activation, .. }) = &mut grant.state else { panic!("it isn't active") };
     let Standing::Acknowledged(acknowledged) = &mut activation.standing else { panic!("it isn't acknowledged") };
     acknowledged
+}
+
+/// The latest yes to a later end.
+fn later(grant: &mut Grant) -> &mut Extended {
+    let State::Active(Active { activation, .. }) = &mut grant.state else { panic!("it isn't active") };
+    activation.extended.last_mut().unwrap()
+}
+
+/// Who said yes to a later end was not kept at first: such a row is read, and what is written then says it.
+async fn a_grant_from_before_extensions_were_kept_is_read(place: Place) {
+    let database = place.open().await;
+    let extended = fixtures::extended(&Asking::new(1).active(), "carol", at(120));
+    let (id, mut before) = (extended.request.id, extended.clone());
+    let State::Active(Active { activation, .. }) = &mut before.state else { panic!("it isn't active") };
+    activation.extended.clear();
+    database.commit(Change { grant: Some((extended.clone(), None)), ..Change::default() }, at(0)).await.unwrap();
+    let body = serde_json::to_string(&before).unwrap();
+    assert!(!body.contains("extended"), "{body}");
+    assert_eq!(place.tamper(&format!("UPDATE grants SET body = '{body}' WHERE id = '{id}'")).await, 1);
+    assert_eq!(database.grant(id).await.unwrap().unwrap().grant, before);
+    let again = fixtures::extended(&before, "bob", at(240));
+    let written = Change { grant: Some((again.clone(), Some(Version(1)))), ..Change::default() };
+    database.commit(written, at(240)).await.unwrap();
+    assert_eq!(database.grant(id).await.unwrap().unwrap().grant, again);
 }
 
 async fn an_entry_whose_row_was_changed_is_not_read(place: Place) {
@@ -271,6 +302,7 @@ async fn an_import_of_bytes_that_nobody_could_read_is_refused(place: Place) {
             grants: vec![],
             effects: vec![],
             passkeys: vec![],
+            sign_outs: vec![],
             head,
         }
     };
@@ -364,7 +396,7 @@ async fn a_session_whose_row_was_changed_is_nobodys(place: Place) {
 
 async fn a_ceremony_whose_row_was_changed_is_not_given_back(place: Place) {
     let database = place.open().await;
-    Ceremonies::begin(&*database, &hash(1), "body", at(9), 9, at(0)).await.unwrap();
+    Ceremonies::begin(&*database, &hash(1), "body", at(9), room(9), at(0)).await.unwrap();
     place.tamper(&format!("UPDATE ceremonies SET expires_at = {}", i64::MAX)).await;
     let found = named(database.take(&hash(1), at(0)).await);
     assert_eq!(found, ("ceremonies", "expires_at", hash(1).0));
