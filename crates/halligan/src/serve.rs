@@ -110,10 +110,11 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     workers.run(reloading, Some(asked.wake()));
     let metrics =
         Metrics { render: Box::new(move || recorded.render()), networks: loaded.server.metrics_networks.clone() };
+    let recorder = broker.recorder().clone();
     let app = App::new(halligan_server::Parts {
         broker,
         authenticator,
-        clock,
+        clock: clock.clone(),
         entropy,
         trusted_proxies: loaded.server.trusted_proxies.clone(),
         metrics: Some(metrics),
@@ -123,6 +124,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
         tracing::info!(%address, "serving");
     })
     .await;
+    recorder.close_last_window(clock.now()).await;
     workers.stop().await;
     served.context("the HTTP server failed")
 }
