@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod documents;
+mod identity;
 mod laws;
 mod log_archives;
 mod log_conditions;

@@ -23,15 +23,22 @@ pub async fn postgres() -> PgTempDB {
     builder.start_async().await
 }
 
-struct Two {
-    world: World,
-    other: Broker,
+/// Both up.
+pub struct Two {
+    pub world: World,
+    pub other: Broker,
     _postgres: PgTempDB,
 }
 
 impl Two {
     async fn new() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// With another configuration.
+    pub async fn with(change: impl FnOnce(&mut World)) -> Self {
         let (mut world, postgres) = tokio::join!(World::without_broker(), postgres());
+        change(&mut world);
         let url = postgres.connection_uri();
         world.remember_secret(&url);
         world

@@ -101,6 +101,11 @@ impl Broker {
         rustix::process::Pid::from_raw(self.id().try_into().unwrap()).unwrap()
     }
 
+    /// SIGHUP: it reads its files again.
+    pub fn hang_up(&self) {
+        rustix::process::kill_process(self.pid(), rustix::process::Signal::HUP).unwrap();
+    }
+
     /// SIGTERM, and its end.
     pub async fn stop(&mut self) -> ExitStatus {
         rustix::process::kill_process(self.pid(), rustix::process::Signal::TERM).unwrap();

@@ -10,6 +10,7 @@ use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
 const HOPS_MAX: usize = 20;
 
 /// Cookies are kept by host and port, whatever their path.
+#[derive(Clone)]
 pub struct Browser {
     client: Client,
     cookies: BTreeMap<(String, String), String>,
@@ -41,6 +42,14 @@ impl Browser {
         let url = Url::parse(url).unwrap();
         let request = self.client.get(url.clone());
         self.go(url, request, until).await
+    }
+
+    /// From now on it has the cookies of the one site at the other: both stand behind one address.
+    pub fn carry(&mut self, from: &str, to: &str) {
+        let [from, to] = [from, to].map(|url| Url::parse(url).unwrap().authority().to_owned());
+        let of_site = self.cookies.iter().filter(|((host, _), _)| *host == from);
+        let carried: Vec<_> = of_site.map(|((_, name), value)| ((to.clone(), name.clone()), value.clone())).collect();
+        self.cookies.extend(carried);
     }
 
     /// Sends the page's first form with these fields beside those that it has.

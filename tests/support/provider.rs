@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{Value, json};
 
 /// The client of the broker's pages, and its secret.
-pub const WEB: (&str, &str) = ("halligan", "halligan-secret");
+pub const WEB: (&str, &str) = ("halligan", "halligan-web-secret");
 /// Another client like it.
 pub const OTHER: (&str, &str) = ("other", "other-secret");
 /// One whose ID tokens are signed with its secret.

@@ -11,7 +11,7 @@
 //   id_token_seconds  how long ID tokens last
 //   seconds_ago       how far its clock is behind
 //
-// Clients: `halligan` (secret `halligan-secret`), `other` (`other-secret`), `hs256`
+// Clients: `halligan` (secret `halligan-web-secret`), `other` (`other-secret`), `hs256`
 // (`hs256-secret-of-32-characters-or-more`: its ID tokens are signed with the secret), and
 // `halligan-cli` (public: loopback redirect, device flow, refresh tokens).
 //
@@ -59,7 +59,7 @@ const web = (id, secret, more = {}) => ({
   ...more,
 });
 const clients = [
-  web('halligan', 'halligan-secret'),
+  web('halligan', 'halligan-web-secret'),
   web('other', 'other-secret'),
   web('hs256', 'hs256-secret-of-32-characters-or-more', { id_token_signed_response_alg: 'HS256' }),
   {
