@@ -99,8 +99,8 @@ fn told(failure: &Failure) -> String {
     for (n, unmet) in problem.unmet.iter().enumerate() {
         line(if n == 0 { "needed" } else { "" }, unmet);
     }
-    for (n, advice) in refused.advice.iter().enumerate() {
-        line(if n == 0 { "do this" } else { "" }, advice);
+    if let Some(advice) = &refused.advice {
+        line("do this", advice);
     }
     if let Some(seconds) = problem.retry_after_seconds {
         line("try again", &format!("in {seconds} s"));
@@ -143,7 +143,7 @@ mod tests {
 
     fn refused(json: Value) -> Failure {
         let problem = serde_json::from_value(json.clone()).unwrap();
-        Failure::Refused(Box::new(Refused { problem, json, advice: vec!["halligan login --fresh".into()] }))
+        Failure::Refused(Box::new(Refused { problem, json, advice: Some("halligan login --fresh".into()) }))
     }
 
     #[test]

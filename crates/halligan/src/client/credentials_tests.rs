@@ -76,7 +76,7 @@ pub fn problem(status: u16) -> Failure {
     let json =
         json!({ "type": "urn:halligan:problem:x", "title": "x", "status": status, "detail": "refused for the test" });
     let problem = serde_json::from_value::<ProblemView>(json.clone()).unwrap();
-    Failure::Refused(Box::new(Refused { problem, json, advice: Vec::new() }))
+    Failure::Refused(Box::new(Refused { problem, json, advice: None }))
 }
 
 pub fn active(now: Timestamp, ends_at: Timestamp) -> GrantView {
@@ -101,6 +101,7 @@ pub fn active(now: Timestamp, ends_at: Timestamp) -> GrantView {
         ack_due: None,
         acknowledgements: vec![AcknowledgementView { by: "bob".into(), at: now, signed: false }],
         acknowledgements_needed: 0,
+        extended: Vec::new(),
         acknowledged_by: Some("bob".into()),
         acknowledged_at: Some(now),
         extension: None,

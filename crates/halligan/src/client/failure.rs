@@ -1,6 +1,5 @@
 //! Why a command failed, and with which exit code.
 
-use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
@@ -126,8 +125,8 @@ pub struct Refused {
     pub problem: ProblemView,
     /// For `--json`, with fields that this client doesn't know.
     pub json: Value,
-    /// What this caller can do about it at once: commands and addresses.
-    pub advice: Vec<String>,
+    /// The one thing that this caller can do about it at once: a command, or an address.
+    pub advice: Option<String>,
 }
 
 impl From<SignInError> for Failure {

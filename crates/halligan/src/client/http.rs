@@ -237,26 +237,30 @@ impl Broker {
         }
     }
 
-    /// What this caller can do at once about a refusal, in commands and addresses.
-    fn advice(&self, problem: &ProblemView, call: &Call<'_>) -> Vec<String> {
+    /// The one thing that this caller can do at once about a refusal: a command, or an address.
+    fn advice(&self, problem: &ProblemView, call: &Call<'_>) -> Option<String> {
         let obliged = |word: &str| problem.obligations.iter().any(|obligation| obligation == word);
-        let mut advice = Vec::new();
-        if obliged(STEP_UP) {
-            advice.push(match &self.identity {
-                Identity::Provider(login) => format!("{} --fresh", sign_in::login(login.profile())),
-                Identity::Key { .. } | Identity::Token(_) | Identity::TokenFile(_) | Identity::Nobody => format!(
-                    "do it on the page of {}, where you can prove who you are: keys and tokens of your own don't say when you did",
-                    self.url
-                ),
-            });
+        match (&self.identity, call.path) {
+            // Whoever signs there can prove who they are there, too.
+            (_, ["v1", "grants", id, ..]) if obliged(SIGN) => {
+                Some(format!("sign it with your passkey at {}grants/{id}", self.url))
+            }
+            // A refusal that wants a fresh proof is a 401, and a sign-in without one doesn't help.
+            (Identity::Provider(login), _) if obliged(STEP_UP) => {
+                Some(format!("{} --fresh, then the same again", sign_in::login(login.profile())))
+            }
+            (Identity::Provider(login), _) if problem.status == 401 => Some(sign_in::login(login.profile())),
+            (_, ["v1", "grants", id, "acknowledge" | "decline"]) if obliged(STEP_UP) => Some(format!(
+                "do it at {}grants/{id}, where you can prove who you are: keys and tokens of your own don't say when you did",
+                self.url
+            )),
+            (_, _) if obliged(STEP_UP) => Some(format!(
+                "halligan login --profile NAME --url {}, then the same with that profile: keys and tokens of your own \
+                 don't say when you proved who you are",
+                self.url
+            )),
+            (_, _) => None,
         }
-        if let (true, ["v1", "grants", id, ..]) = (obliged(SIGN), call.path) {
-            advice.push(format!("sign it with your passkey at {}grants/{id}", self.url));
-        }
-        if let (401, Identity::Provider(login)) = (problem.status, &self.identity) {
-            advice.push(sign_in::login(login.profile()));
-        }
-        advice
     }
 
     fn garbled(&self, status: StatusCode, what: &dyn std::fmt::Display) -> Failure {

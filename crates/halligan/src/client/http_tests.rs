@@ -202,10 +202,17 @@ async fn a_refusal_that_can_be_healed_says_by_which_command_or_page() {
     let signed_in = Account::settle(Some("alice"), &surroundings).unwrap().identity;
 
     let mut said = Vec::new();
+    let acknowledge: &[&str] = &["v1", "grants", "02z5", "acknowledge"];
     for (who, identity) in [("signed in", signed_in), ("a token", Identity::Token("t".into()))] {
-        for (status, obligations) in
-            [(403, json!(["stepUp"])), (403, json!(["sign", "stepUp"])), (403, json!([])), (401, json!([]))]
-        {
+        // Where a fresh proof would help, the API answers 401.
+        for (status, obligations, path) in [
+            (401, json!(["stepUp"]), acknowledge),
+            (401, json!(["stepUp"]), &["v1", "grants"]),
+            (403, json!(["sign"]), acknowledge),
+            (401, json!(["sign", "stepUp"]), acknowledge),
+            (403, json!([]), acknowledge),
+            (401, json!([]), acknowledge),
+        ] {
             let body = json!({
                 "type": "urn:halligan:problem:x", "title": "t", "status": status, "detail": "d", "obligations": obligations,
             });
@@ -216,20 +223,28 @@ async fn a_refusal_that_can_be_healed_says_by_which_command_or_page() {
             let still = || Arc::new(Still("2026-03-01T02:40:00Z".parse().unwrap()));
             let broker =
                 Broker::new(Account { url: url.clone(), identity: identity.clone() }, still(), still()).unwrap();
-            let failure = broker.post::<Value>(&["v1", "grants", "02z5", "acknowledge"], &json!({})).await.unwrap_err();
+            let failure = broker.post::<Value>(path, &json!({})).await.unwrap_err();
             let Failure::Refused(refused) = failure else { panic!("{failure}") };
-            let advice = refused.advice.join("; ").replace(url.as_str(), "https://halligan.example.com/");
-            said.push(format!("{who}, {status} [{}]: [{advice}]", refused.problem.obligations.join(" ")));
+            let advice = refused
+                .advice
+                .unwrap_or_else(|| "nothing".to_owned())
+                .replace(url.as_str(), "https://halligan.example.com/");
+            let what = path.last().unwrap();
+            said.push(format!("{who}, {what}, {status} [{}]: {advice}", refused.problem.obligations.join(" ")));
         }
     }
     insta::assert_snapshot!(said.join("\n"), @"
-    signed in, 403 [stepUp]: [halligan login --profile alice --fresh]
-    signed in, 403 [sign stepUp]: [halligan login --profile alice --fresh; sign it with your passkey at https://halligan.example.com/grants/02z5]
-    signed in, 403 []: []
-    signed in, 401 []: [halligan login --profile alice]
-    a token, 403 [stepUp]: [do it on the page of https://halligan.example.com/, where you can prove who you are: keys and tokens of your own don't say when you did]
-    a token, 403 [sign stepUp]: [do it on the page of https://halligan.example.com/, where you can prove who you are: keys and tokens of your own don't say when you did; sign it with your passkey at https://halligan.example.com/grants/02z5]
-    a token, 403 []: []
-    a token, 401 []: []
+    signed in, acknowledge, 401 [stepUp]: halligan login --profile alice --fresh, then the same again
+    signed in, grants, 401 [stepUp]: halligan login --profile alice --fresh, then the same again
+    signed in, acknowledge, 403 [sign]: sign it with your passkey at https://halligan.example.com/grants/02z5
+    signed in, acknowledge, 401 [sign stepUp]: sign it with your passkey at https://halligan.example.com/grants/02z5
+    signed in, acknowledge, 403 []: nothing
+    signed in, acknowledge, 401 []: halligan login --profile alice
+    a token, acknowledge, 401 [stepUp]: do it at https://halligan.example.com/grants/02z5, where you can prove who you are: keys and tokens of your own don't say when you did
+    a token, grants, 401 [stepUp]: halligan login --profile NAME --url https://halligan.example.com/, then the same with that profile: keys and tokens of your own don't say when you proved who you are
+    a token, acknowledge, 403 [sign]: sign it with your passkey at https://halligan.example.com/grants/02z5
+    a token, acknowledge, 401 [sign stepUp]: sign it with your passkey at https://halligan.example.com/grants/02z5
+    a token, acknowledge, 403 []: nothing
+    a token, acknowledge, 401 []: nothing
     ");
 }
