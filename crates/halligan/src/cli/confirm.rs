@@ -12,7 +12,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     if yes {
         return Ok(());
     }
-    if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+    if !has_terminal() {
         return Err(Failure::Unconfirmed(
             "this wants a confirmation and there is no terminal to ask on: pass --yes".into(),
         ));
@@ -22,6 +22,11 @@ pub fn confirm(question: &str, yes: bool) -> Result<(), Failure> {
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).map_err(Failure::local("read the answer"))?;
     if is_yes(&answer) { Ok(()) } else { Err(Failure::Unconfirmed("not confirmed: nothing was sent".into())) }
+}
+
+/// Whether somebody is there to be asked.
+pub fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 fn is_yes(answer: &str) -> bool {

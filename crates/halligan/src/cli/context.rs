@@ -69,6 +69,13 @@ impl Context {
         self.profile.as_deref().or(self.surroundings.profile.as_deref()).unwrap_or(profile::DEFAULT)
     }
 
+    /// Whether the environment's token calls where nothing names a profile, as now.
+    #[must_use]
+    pub fn token_goes_first(&self) -> bool {
+        let Surroundings { profile, token, token_file, .. } = &self.surroundings;
+        self.profile.is_none() && profile.is_none() && (token.is_some() || token_file.is_some())
+    }
+
     /// Calls of whoever that is, or of nobody.
     ///
     /// # Errors

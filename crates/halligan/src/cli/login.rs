@@ -10,6 +10,8 @@ use halligan_server::views::{MeView, SignInList};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::first::First;
+use super::confirm::{confirm, has_terminal};
 use super::{Context, whoami};
 use crate::client::failure::Failure;
 use crate::client::http::Answer;
@@ -34,6 +36,9 @@ pub struct Args {
     /// Prove who you are now, even if the provider still knows you: what a policy may ask for
     #[arg(long)]
     fresh: bool,
+    /// Don't ask whether the broker, and the provider that it names, are yours: for scripts
+    #[arg(long)]
+    yes: bool,
 }
 
 /// The provider's clock may be so far from ours.
@@ -42,6 +47,11 @@ const CLOCKS_DIFFER_SECONDS: i64 = 5;
 /// Whoever sits in front of this machine; in a test, a browser without eyes.
 #[async_trait]
 pub trait Companion: Sync {
+    /// Whether to sign in there, where nobody has with this profile.
+    ///
+    /// # Errors
+    /// They say no, or there is nobody to ask.
+    fn agree(&self, first: &First) -> Result<(), Failure>;
     /// Shows what to do.
     fn show(&self, step: &Step);
     /// Lets time pass before the provider is asked again.
@@ -53,6 +63,10 @@ struct Terminal<'a>(&'a Context);
 
 #[async_trait]
 impl Companion for Terminal<'_> {
+    fn agree(&self, first: &First) -> Result<(), Failure> {
+        if has_terminal() { confirm(&first.question(), false) } else { Err(first.unasked()) }
+    }
+
     fn show(&self, step: &Step) {
         let opened = match step {
             Step::Open(page) => self.0.surroundings.has_browser && browser::open(page),
@@ -85,22 +99,43 @@ pub enum Step {
 }
 
 pub async fn run(args: Args, context: &Context) -> Result<(), Failure> {
-    let (profile, tokens) = sign_in(&args, context, &Terminal(context)).await?;
+    signed_in(&args, context, &Terminal(context)).await
+}
+
+/// Signs in, and shows who that is.
+async fn signed_in(args: &Args, context: &Context, companion: &dyn Companion) -> Result<(), Failure> {
+    let (profile, tokens) = sign_in(args, context, companion).await?;
     // It shows that the broker takes the token, and who that is there.
-    let me: Result<Answer<MeView>, Failure> = context.broker()?.get(&["v1", "me"], &[]).await;
-    let me = me.inspect_err(|_| {
+    let account = Account::settle(Some(context.profile()), &context.surroundings)?;
+    let me: Result<Answer<MeView>, Failure> = context.broker_as(account)?.get(&["v1", "me"], &[]).await;
+    let me = me.map_err(|failure| {
         context.ui.note(&format!(
             "signed in at {} as `{}`, which is kept; the broker does not take it:",
             words::inline(&profile.issuer),
             words::inline(&tokens.subject)
         ));
+        not_again(failure)
     })?;
+    if context.token_goes_first() {
+        context.ui.warn("a token is set in the environment, and goes before this profile unless --profile names it");
+    }
     let lasts = lasts(&tokens);
     if context.ui.json {
         return context.ui.print_json(&as_json(context.profile(), &profile, &tokens, me.json));
     }
     let sheet = whoami::sheet(&me.value, lasts, &broker_url(&profile.url)?, context.now());
     context.ui.print(&format!("Signed in.\n\n{sheet}"))
+}
+
+/// Whoever has just signed in is not told to sign in.
+fn not_again(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(mut refused) if refused.problem.status == 401 => {
+            refused.advice = Some("tell the operators: it takes a change of the broker's configuration".to_owned());
+            Failure::Refused(refused)
+        }
+        failure => failure,
+    }
 }
 
 fn as_json(name: &str, profile: &SignInProfile, tokens: &Tokens, me: Value) -> Value {
@@ -138,11 +173,11 @@ pub async fn sign_in(
     let named: Answer<SignInList> = broker.get(&["v1", "sign-in"], &[]).await?;
     let chosen = choice::choose(&named.value.providers, args.provider.as_deref(), known.as_ref())?;
     let profile = choice::pinned(name, &file, &url, chosen, known.as_ref())?;
+    // The first time nothing but the person can tell: before anybody is sent anywhere, and
+    // before this machine asks an address that the broker chose.
     if known.is_none() {
-        context.ui.note(&format!(
-            "{url} says that you sign in with {}: if that is not your identity provider, stop here.",
-            words::inline(&profile.issuer)
-        ));
+        let first = First::new(name, &profile, home);
+        if args.yes { context.ui.note(&first.told()) } else { companion.agree(&first)? }
     }
     let client = sign_in::client(&profile, &chosen.scopes)?;
     let begun = context.now();
@@ -247,5 +282,6 @@ fn told(step: &Step, opened: bool) -> String {
     }
 }
 
+mod first;
 #[cfg(test)]
 mod tests;

@@ -32,10 +32,14 @@ pub enum IdentityError {
     )]
     Nobody,
     /// A token without a broker.
-    #[error("HALLIGAN_URL is not set: expected the broker's address, such as https://halligan.example.com")]
+    #[error(
+        "a token is set and HALLIGAN_URL isn't: expected the broker's address, such as https://halligan.example.com, or a profile by --profile"
+    )]
     NoUrl,
     /// A broker without a token.
-    #[error("HALLIGAN_URL is set without a token: set HALLIGAN_TOKEN_FILE or HALLIGAN_TOKEN")]
+    #[error(
+        "HALLIGAN_URL is set without a token, and the profile `default` isn't signed in there: run `halligan login`, or set HALLIGAN_TOKEN_FILE or HALLIGAN_TOKEN"
+    )]
     NoToken,
     /// The profile can't be used.
     #[error(transparent)]
@@ -126,7 +130,14 @@ impl Account {
         };
         match (&surroundings.url, identity) {
             (Some(url), Some(identity)) => Ok(Self { url: broker_url(url)?, identity }),
-            (Some(_), None) => Err(IdentityError::NoToken),
+            // The broker that it names, and no other.
+            (Some(url), None) => match Profile::load(surroundings.home.as_deref(), profile::DEFAULT) {
+                Ok(default) if broker_url(default.url())? == broker_url(url)? => {
+                    Self::of_profile(profile::DEFAULT, default, surroundings)
+                }
+                Ok(_) | Err(ProfileError::Missing { .. } | ProfileError::NoHome) => Err(IdentityError::NoToken),
+                Err(error) => Err(error.into()),
+            },
             (None, Some(_)) => Err(IdentityError::NoUrl),
             (None, None) => match Profile::load(surroundings.home.as_deref(), profile::DEFAULT) {
                 Ok(default) => Self::of_profile(profile::DEFAULT, default, surroundings),
@@ -377,6 +388,13 @@ mod tests {
         let named =
             Surroundings { url: Some("https://h".into()), token: Some("t".into()), ..surroundings(home.path()) };
         assert!(matches!(Account::settle(None, &named).unwrap().identity, Identity::Token(_)), "what is said counts");
+        // An address alone says where, and the profile who, if it is for there.
+        for (url, is_its) in [("https://halligan.example.com/", true), ("https://other.example.com", false)] {
+            let where_to = Surroundings { url: Some(url.into()), ..surroundings(home.path()) };
+            let account = Account::settle(None, &where_to);
+            assert_eq!(matches!(&account, Ok(Account { identity: Identity::Provider(_), .. })), is_its, "{account:?}");
+            assert!(is_its || matches!(account, Err(IdentityError::NoToken)));
+        }
     }
 
     #[test]

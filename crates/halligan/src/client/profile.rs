@@ -117,6 +117,17 @@ impl Profile {
         Ok(Self::Key(profile))
     }
 
+    /// Those there are, by name. What can't be read is nobody's.
+    #[must_use]
+    pub fn all(home: Option<&Path>) -> Vec<(String, Self)> {
+        let Some(directory) = home.map(|home| home.join("profiles")) else { return Vec::new() };
+        let files = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+        let named = files.filter(|path| path.extension().is_some_and(|extension| extension == "toml"));
+        let mut names: Vec<String> = named.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+        names.sort();
+        names.into_iter().filter_map(|name| Self::load(home, &name).ok().map(|profile| (name, profile))).collect()
+    }
+
     /// The broker.
     #[must_use]
     pub fn url(&self) -> &str {

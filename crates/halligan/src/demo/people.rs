@@ -132,7 +132,7 @@ command_line_client_id = "{COMMAND_LINE_CLIENT}"
         provider: &Provider,
     ) -> anyhow::Result<SignIn> {
         let mut command = standin::child(program);
-        command.args(["--profile", login, "--json", "login", "--device", "--url", url]);
+        command.args(["--profile", login, "--json", "login", "--device", "--yes", "--url", url]);
         command.env("HALLIGAN_HOME", &self.home).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("can't start `halligan login`")?;
         let mut told = BufReader::new(child.stderr.take().context("it has no standard error")?.take(SAID_BYTES_MAX));

@@ -89,7 +89,7 @@ async fn me(State(told): State<Told>, headers: HeaderMap) -> Response {
     let shown = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap().to_owned();
     told.2.push(shown);
     let problem = json!({
-        "type": "urn:halligan:problem:unlinked-principal", "title": "The login belongs to nobody", "status": 403,
+        "type": "urn:halligan:problem:unlinked-principal", "title": "The login belongs to nobody", "status": told.1.as_u16(),
         "detail": "the login `alice` belongs to no person here: ask the operators to link it"
     });
     match told.1 {
@@ -103,13 +103,17 @@ struct Person {
     name: &'static str,
     browser: Arc<AsyncMutex<Browser>>,
     steps: Mutex<Vec<Step>>,
+    /// To what they were asked to agree.
+    asked: Mutex<Vec<First>>,
+    agrees: bool,
     at_work: AsyncMutex<Option<JoinHandle<String>>>,
 }
 
 impl Person {
     fn named(name: &'static str) -> Self {
         let browser = Arc::new(AsyncMutex::new(Browser::new()));
-        Self { name, browser, steps: Mutex::default(), at_work: AsyncMutex::default() }
+        let (steps, asked) = (Mutex::default(), Mutex::default());
+        Self { name, browser, steps, asked, agrees: true, at_work: AsyncMutex::default() }
     }
 
     fn page(&self) -> reqwest::Url {
@@ -126,6 +130,11 @@ impl Person {
 
 #[async_trait]
 impl Companion for Person {
+    fn agree(&self, first: &First) -> Result<(), Failure> {
+        self.asked.lock().unwrap().push(first.clone());
+        if self.agrees { Ok(()) } else { Err(Failure::Unconfirmed("no".into())) }
+    }
+
     fn show(&self, step: &Step) {
         self.steps.lock().unwrap().push(step.clone());
         let (name, step, browser) = (self.name, step.clone(), self.browser.clone());
@@ -195,7 +204,7 @@ impl Machine {
 }
 
 fn args(url: &str) -> Args {
-    Args { url: Some(url.to_owned()), provider: None, device: false, fresh: false }
+    Args { url: Some(url.to_owned()), provider: None, device: false, fresh: false, yes: false }
 }
 
 #[tokio::test]
@@ -263,6 +272,29 @@ async fn a_fresh_proof_is_demanded_of_the_provider() {
         let demanded = |pair: &str| page.query().unwrap().split('&').any(|found| found == pair);
         assert_eq!((demanded("max_age=0"), demanded("prompt=login")), (fresh, fresh), "{page}");
     }
+}
+
+#[tokio::test]
+async fn the_first_time_the_person_is_asked_before_anything_else_is() {
+    let provider = Provider::start(&[]);
+    let (broker, machine) = (FakeBroker::of(&provider).await, Machine::new());
+    let wary = Person { agrees: false, ..Person::named("alice") };
+    let error = machine.sign_in(&args(&broker.url), &wary).await.unwrap_err();
+    assert_eq!(error.exit(), Exit::Stopped);
+    assert_eq!(provider.asked("/.well-known/openid-configuration").await, 0, "not even the provider is asked");
+    assert!(wary.steps.lock().unwrap().is_empty() && !machine.file("alice.toml").exists());
+
+    // A yes is for good, and for what was shown.
+    let alice = Person::named("alice");
+    let (profile, _) = machine.sign_in(&args(&broker.url), &alice).await.unwrap();
+    assert_eq!(*alice.asked.lock().unwrap(), [First::new("alice", &profile, None)]);
+    machine.sign_in(&args(&broker.url), &wary).await.unwrap();
+    assert_eq!(wary.asked.lock().unwrap().len(), 1);
+
+    // A script says it beforehand.
+    let (elsewhere, silent) = (Machine::new(), Person { agrees: false, ..Person::named("alice") });
+    elsewhere.sign_in(&Args { yes: true, ..args(&broker.url) }, &silent).await.unwrap();
+    assert!(silent.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -361,6 +393,22 @@ async fn what_can_not_be_signed_in_with() {
     another broker (Usage): the profile `alice` is for the broker https://halligan.example.com/: sign in to https://other.example.com/ with another one, by --profile
     a key (Usage): the profile `alice` has a key of its own, which signs a token for each call: sign in with another one, such as --profile alice-sso
     ");
+}
+
+#[tokio::test]
+async fn whoever_has_just_signed_in_is_shown_and_not_told_to_sign_in() {
+    let provider = Provider::start(&[]);
+    let (broker, machine, alice) = (FakeBroker::of(&provider).await, Machine::new(), Person::named("alice"));
+    let Machine { home: _home, mut context } = machine;
+    // What is in the environment is somebody else.
+    context.surroundings.token = Some("of the environment".into());
+    signed_in(&args(&broker.url), &context, &alice).await.unwrap();
+    assert!(!broker.shown().contains(&"of the environment".to_owned()));
+
+    broker.know(StatusCode::UNAUTHORIZED);
+    let error = signed_in(&args(&broker.url), &context, &alice).await.unwrap_err();
+    let Failure::Refused(refused) = error else { panic!("{error}") };
+    insta::assert_snapshot!(refused.advice.unwrap(), @"tell the operators: it takes a change of the broker's configuration");
 }
 
 #[tokio::test]
