@@ -1,8 +1,8 @@
 //! What the documents say is so: links lead somewhere, commands exist, samples run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::{HALLIGAN, python, root};
@@ -184,4 +184,87 @@ fn the_request_hash_is_what_the_page_computes() {
     assert_eq!(language, "python");
     let output = Command::new(python()).args(["-c", code]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), *printed, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The sources below a directory, without their tests.
+fn sources(directory: &Path, found: &mut Vec<String>) {
+    for path in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if name == "tests" || name.ends_with("_tests") {
+            continue;
+        }
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push(text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned());
+        }
+    }
+}
+
+/// An event's name in the log, by its name in the code: `LogKeyChanged` is `log.key_changed`.
+fn entry_type(event: &str) -> String {
+    let mut words = String::new();
+    for c in event.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.push(c.to_ascii_lowercase());
+    }
+    words.replacen('_', ".", 1)
+}
+
+/// The alarms that a source raises. What is no text is a constant of the source, or the kind
+/// of whichever event it has.
+fn alarms(source: &str) -> BTreeSet<String> {
+    let mut raised = BTreeSet::new();
+    for value in source.split("alarm = ").skip(1) {
+        let value = value.split(&[',', ')'][..]).next().unwrap();
+        if let Some(text) = value.strip_prefix('"') {
+            raised.insert(text.trim_end_matches('"').to_owned());
+        } else if value.starts_with("event.kind(") {
+            let events = source.split("Event::").skip(1);
+            raised.extend(events.map(|text| entry_type(text.split(|c: char| !c.is_alphanumeric()).next().unwrap())));
+        } else {
+            let (_, text) = source.split_once(&format!("const {value}: &str = \"")).unwrap_or_else(|| {
+                panic!("`alarm = {value}`: expected a text, a constant of this file, or `event.kind()`")
+            });
+            raised.insert(text.split('"').next().unwrap().to_owned());
+        }
+    }
+    raised
+}
+
+#[test]
+fn every_alarm_is_in_the_list_of_alarms() {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        sources(&entry.unwrap().path().join("src"), &mut texts);
+    }
+    let raised: BTreeSet<String> = texts.iter().flat_map(|text| alarms(text)).collect();
+    let page = fs::read_to_string(root().join("docs/LOGGING.md")).unwrap();
+    let section = page.split("\n## Alarms\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let names = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let listed: BTreeSet<String> =
+        names.flat_map(|cell| cell.split("`, `").map(|name| name.trim_end_matches(['`', ' ']).to_owned())).collect();
+    let only_in = |one: &BTreeSet<String>, other| one.difference(other).cloned().collect::<Vec<_>>();
+    assert_eq!(only_in(&raised, &listed), Vec::<String>::new(), "raised, and not in docs/LOGGING.md");
+    assert_eq!(only_in(&listed, &raised), Vec::<String>::new(), "in docs/LOGGING.md, and raised by nobody");
+    assert!(raised.len() > 20, "the alarms were not found: {raised:?}");
+}
+
+#[test]
+fn an_alarm_is_found_however_it_is_written() {
+    let source = r#"
+        const DRIFT: &str = "revocation.drift";
+        tracing::warn!(alarm = event.kind(), "");
+        tracing::error!(
+            alarm = "log.fork",
+            place,
+        );
+        tracing::error!(alarm = DRIFT, "");
+        Event::LogKeyChanged { before, after }
+    "#;
+    let found: Vec<String> = alarms(source).into_iter().collect();
+    assert_eq!(found, ["log.fork", "log.key_changed", "revocation.drift"]);
 }
