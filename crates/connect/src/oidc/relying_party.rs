@@ -1,5 +1,6 @@
 //! What a client of a provider is and does, whether in a browser or not.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use openidconnect::{
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use crate::http::Patience;
+use crate::http::{self, Patience};
 
 use super::cached::{Cached, REFRESH_PAUSE};
 use super::call::{Caller, Endpoint};
@@ -41,6 +42,8 @@ pub struct OidcSettings {
     pub client_secret: Option<SecretText>,
     /// Scopes to ask for beside `openid`.
     pub scopes: Vec<String>,
+    /// PEM of the only authorities that may vouch for the provider. None: those of this machine.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Tokens that were verified.
@@ -70,9 +73,13 @@ impl RelyingParty {
     /// # Errors
     /// A text for people: the setting, what is wrong with it.
     pub(super) fn new(settings: OidcSettings, patience: Patience) -> Result<Self, String> {
-        let OidcSettings { issuer, client_id, client_secret, mut scopes } = settings;
+        let OidcSettings { issuer, client_id, client_secret, mut scopes, ca_file } = settings;
         let url = issuer_url(&issuer)?;
-        let caller = Caller::new(&url, patience).map_err(|problem| format!("issuer: {problem}"))?;
+        http::check(&url).map_err(|problem| format!("issuer: {problem}"))?;
+        let caller = match ca_file {
+            Some(file) => Caller::trusting(&url, patience, &file).map_err(|problem| format!("ca_file: {problem}"))?,
+            None => Caller::new(&url, patience).map_err(|problem| format!("issuer: {problem}"))?,
+        };
         if client_id.is_empty() {
             return Err("client_id: is empty: expected the id that the provider gave to this client".to_owned());
         }

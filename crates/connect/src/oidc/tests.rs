@@ -4,6 +4,7 @@ mod client;
 mod discovery;
 mod fake;
 mod key_sets;
+mod private_authority;
 mod sign_in;
 mod tokens;
 
@@ -42,6 +43,7 @@ fn settings(issuer: &str, (client_id, secret): (&str, &str)) -> OidcSettings {
         client_id: client_id.to_owned(),
         client_secret: (!secret.is_empty()).then(|| secret.into()),
         scopes: vec!["openid".to_owned(), "email".to_owned()],
+        ca_file: None,
     }
 }
 

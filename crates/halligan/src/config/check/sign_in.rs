@@ -1,6 +1,7 @@
 //! How people sign in with an issuer.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use halligan_connect::oidc::{OidcProvider, OidcSettings};
 
@@ -15,8 +16,13 @@ pub(super) fn sign_in(
     at: &str,
     sign_in: &model::SignIn,
     issuer: &model::Issuer,
+    ca_file: Option<PathBuf>,
     found: &mut Findings<'_>,
 ) -> Option<SignIn> {
+    // What can't be read has been said already.
+    if ca_file.as_ref().is_some_and(|file| !file.exists()) {
+        return None;
+    }
     let model::SignIn { name, client_id, client_secret, scopes, command_line_client_id } = sign_in;
     let inner = format!("{at}.sign_in");
     places::secure_url(&format!("{at}.issuer"), &issuer.issuer, found)?;
@@ -24,10 +30,6 @@ pub(super) fn sign_in(
     if name.as_str() == PASSKEY {
         let problem = "is what the way in by passkeys is called: expected another name";
         found.refuse(format!("{inner}.name"), problem);
-    }
-    if issuer.ca_file.is_some() {
-        let problem = "vouches for the host of the keys alone: whoever signs in trusts the authorities of this machine";
-        found.warn(format!("{at}.ca_file"), problem);
     }
     let secret = |reference| found.secret(&format!("{inner}.client_secret"), reference);
     let client_secret = match client_secret.as_ref().map(secret) {
@@ -39,11 +41,12 @@ pub(super) fn sign_in(
         client_id: client_id.clone(),
         client_secret,
         scopes: scopes.clone(),
+        ca_file,
     };
     // Whoever speaks with the provider knows best what can be spoken with.
     if let Err(problem) = OidcProvider::new(client.clone()) {
         match problem.split_once(": ") {
-            Some(("issuer", problem)) => found.refuse(format!("{at}.issuer"), problem),
+            Some((setting @ ("issuer" | "ca_file"), problem)) => found.refuse(format!("{at}.{setting}"), problem),
             Some((setting, problem)) => found.refuse(format!("{inner}.{setting}"), problem),
             None => found.refuse(inner, problem),
         }
