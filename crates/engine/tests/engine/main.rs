@@ -11,6 +11,7 @@ mod limits;
 mod machines;
 mod passkeys;
 mod policies;
+mod providers;
 mod publishing;
 mod recovering;
 mod refusals;

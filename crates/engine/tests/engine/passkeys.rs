@@ -232,6 +232,8 @@ async fn a_passkey_is_the_way_in_while_the_provider_is_down_and_only_then() {
     let (doors, _) = enrolled().await;
     let identity = doors.running.broker.identity();
     let sign_in = async |seed: u8| {
+        // What was found of the providers is known for a few seconds.
+        doors.world.clock.advance(SignedDuration::from_secs(5));
         let asked = identity.challenge_to_sign_in(None).await.unwrap();
         identity.sign_in_by_passkey(&answer(&key(seed), &asked), None).await
     };

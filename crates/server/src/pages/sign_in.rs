@@ -60,7 +60,7 @@ pub(super) async fn choose(
     let identity = app.broker().identity();
     page(&Choose {
         frame,
-        providers: identity.providers().map(|(name, _)| name.to_string()).collect(),
+        providers: identity.providers().iter().map(ToString::to_string).collect(),
         back_to: back_to.to_owned(),
         passkeys: identity.settings().rp_id.is_some(),
     })

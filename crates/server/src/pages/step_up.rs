@@ -32,7 +32,7 @@ impl StepUp {
         let providers = if visitor.is_past_provider() {
             Vec::new()
         } else {
-            identity.providers().map(|(name, _)| name.to_string()).collect()
+            identity.providers().iter().map(ToString::to_string).collect()
         };
         Self { providers, passkey: identity.settings().rp_id.is_some(), back_to: own_path(back_to).to_owned() }
     }
