@@ -8,73 +8,54 @@ use serde::{Deserialize, Serialize};
 
 use super::issuer::IssuerError;
 
-/// The signatures that tokens may have: asymmetric ones, so that who can check
-/// a token can't make one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names of RFC 7518 and RFC 8037")]
-pub enum Algorithm {
-    EdDSA,
-    ES256,
-    ES384,
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
+/// The one list of names: ours, the library's and the tokens' are the same.
+macro_rules! algorithms {
+    ($($name:ident: $family:ident),+ $(,)?) => {
+        /// The signatures that tokens may have: asymmetric ones, so that who can check
+        /// a token can't make one.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "the names of RFC 7518 and RFC 8037")]
+        pub enum Algorithm {
+            $($name),+
+        }
+
+        impl Algorithm {
+            /// Every one of them.
+            pub const ALL: [Self; [$(Self::$name),+].len()] = [$(Self::$name),+];
+
+            /// The name, as a token's header writes it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name)),+
+                }
+            }
+
+            pub(super) const fn library(self) -> jsonwebtoken::Algorithm {
+                match self {
+                    $(Self::$name => jsonwebtoken::Algorithm::$name),+
+                }
+            }
+
+            pub(super) const fn family(self) -> AlgorithmFamily {
+                match self {
+                    $(Self::$name => AlgorithmFamily::$family),+
+                }
+            }
+        }
+    };
 }
 
-impl Algorithm {
-    /// Every one of them.
-    pub const ALL: [Self; 9] = [
-        Self::EdDSA,
-        Self::ES256,
-        Self::ES384,
-        Self::RS256,
-        Self::RS384,
-        Self::RS512,
-        Self::PS256,
-        Self::PS384,
-        Self::PS512,
-    ];
-
-    /// The name, as a token's header writes it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::EdDSA => "EdDSA",
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::RS256 => "RS256",
-            Self::RS384 => "RS384",
-            Self::RS512 => "RS512",
-            Self::PS256 => "PS256",
-            Self::PS384 => "PS384",
-            Self::PS512 => "PS512",
-        }
-    }
-
-    pub(super) const fn library(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-            Self::ES256 => jsonwebtoken::Algorithm::ES256,
-            Self::ES384 => jsonwebtoken::Algorithm::ES384,
-            Self::RS256 => jsonwebtoken::Algorithm::RS256,
-            Self::RS384 => jsonwebtoken::Algorithm::RS384,
-            Self::RS512 => jsonwebtoken::Algorithm::RS512,
-            Self::PS256 => jsonwebtoken::Algorithm::PS256,
-            Self::PS384 => jsonwebtoken::Algorithm::PS384,
-            Self::PS512 => jsonwebtoken::Algorithm::PS512,
-        }
-    }
-
-    pub(super) const fn family(self) -> AlgorithmFamily {
-        match self {
-            Self::EdDSA => AlgorithmFamily::Ed,
-            Self::ES256 | Self::ES384 => AlgorithmFamily::Ec,
-            Self::RS256 | Self::RS384 | Self::RS512 | Self::PS256 | Self::PS384 | Self::PS512 => AlgorithmFamily::Rsa,
-        }
-    }
+algorithms! {
+    EdDSA: Ed,
+    ES256: Ec,
+    ES384: Ec,
+    RS256: Rsa,
+    RS384: Rsa,
+    RS512: Rsa,
+    PS256: Rsa,
+    PS384: Rsa,
+    PS512: Rsa,
 }
 
 impl fmt::Display for Algorithm {

@@ -49,7 +49,8 @@ pub struct TokenKey {
 pub enum IssuerError {
     /// Not one of ours, or one whose checker could also sign.
     #[error(
-        "`{0}` is not an algorithm that tokens may be signed with: expected EdDSA, ES256, ES384, RS256, RS384, RS512, PS256, PS384 or PS512"
+        "`{0}` is not an algorithm that tokens may be signed with: expected one of {names}",
+        names = Algorithm::ALL.map(Algorithm::as_str).join(", ")
     )]
     Algorithm(String),
     /// Nothing to check its tokens with.
