@@ -27,6 +27,10 @@ pub struct IssuerRules {
     pub groups: Option<GroupsClaim>,
     /// How its tokens say that there was a second factor.
     pub mfa: MfaSigns,
+    /// Whether its tokens are believed when they say when somebody proved who they are (`auth_time`). Not where
+    /// whoever it vouches for holds its key: they would write that themselves. Without a time that is believed,
+    /// a second factor counts for nothing either.
+    pub auth_time: bool,
     /// Whether it vouches for people.
     pub kind: IssuerKind,
 }
@@ -90,7 +94,7 @@ pub struct Login {
     pub groups: Option<BTreeSet<GroupId>>,
     /// When the token was issued (`iat`).
     pub issued_at: Option<Timestamp>,
-    /// When they proved who they are (`auth_time`).
+    /// When they proved who they are (`auth_time`), if its issuer is believed in that.
     pub authenticated_at: Option<Timestamp>,
     /// Whether with a second factor.
     pub mfa: bool,
@@ -151,8 +155,8 @@ impl IssuerRules {
             kind,
             groups: self.groups.as_ref().map(|groups| groups.of(claims)).transpose()?.flatten(),
             issued_at: claims.get("iat").and_then(instant),
-            authenticated_at: authenticated_at(claims)?,
-            mfa: self.mfa.in_claims(claims),
+            authenticated_at: authenticated_at(claims)?.filter(|_| self.auth_time),
+            mfa: self.auth_time && self.mfa.in_claims(claims),
         })
     }
 

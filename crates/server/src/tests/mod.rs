@@ -366,6 +366,7 @@ pub(crate) fn access() -> Access {
         subject_claims: vec!["sub".to_owned()],
         groups: None,
         mfa: MfaSigns::default(),
+        auth_time: true,
         kind: IssuerKind::Machines(vec![deploy]),
     };
     let workload = MachineRule {

@@ -1,13 +1,14 @@
 //! What a policy demands, and what heals it: a fresh second factor, a signature.
 
 use axum::http::{Method, StatusCode};
+use halligan_engine::access::{Access, Directory, IssuerRules};
 use halligan_engine::fakes::fixtures;
 use halligan_engine::ports::{Clock as _, Passkey, Passkeys as _};
 use halligan_log::passkey::Algorithm;
 use halligan_log::passkey::soft::SoftAuthenticator;
 use serde_json::{Value, json};
 
-use super::{Answer, ISSUER, TestApp};
+use super::{Answer, ISSUER, PIPELINES, TestApp};
 
 const FRESH: &str = r#"
     @id("fresh") @satisfiedBy("prove who you are, with a second factor") @obliges("stepUp")
@@ -52,6 +53,35 @@ async fn who_must_prove_themselves_again_is_told_how_and_the_fresh_token_does() 
     let me = app.bearing(&token(now - 60, &["mfa"]), Method::GET, "/v1/me").send().await.json();
     assert_eq!((&me["auth_age_seconds"], &me["mfa_age_seconds"]), (&json!(60), &json!(60)));
     let yes = app.send(&token(now - 60, &["mfa"]), &path, json!({"request_hash": hash})).await;
+    assert_eq!(yes.field("state"), "active", "{}", yes.text);
+}
+
+#[tokio::test]
+async fn whoever_holds_their_own_key_proves_nothing_by_saying_so() {
+    let app = TestApp::with_policies(FRESH);
+    let now = app.world.clock.now().as_second();
+    let claims = json!({"iss": ISSUER, "sub": "bob", "auth_time": now, "amr": ["mfa"], "acr": "phrh"});
+    let (id, hash) = app.pending().await;
+    let before = app.world.access.now();
+    let issuers = [ISSUER, PIPELINES].into_iter().filter_map(|issuer| before.directory.rules(issuer).cloned());
+    let issuers = issuers.map(|rules| IssuerRules { auth_time: false, ..rules }).collect();
+    let people = before.directory.people().clone();
+    let directory = Directory::new(issuers, people, before.directory.machines().clone());
+    app.world.access.replace(Access { directory, ..Access::clone(&before) });
+    let me = app.bearing(&app.token_of(&claims), Method::GET, "/v1/me").send().await.json();
+    assert_eq!((&me["auth_age_seconds"], &me["mfa_age_seconds"]), (&Value::Null, &Value::Null));
+    let path = format!("/v1/grants/{id}/acknowledge");
+    let refused = app.send(&app.token_of(&claims), &path, json!({"request_hash": hash})).await;
+    refused.is_problem(401, "not-permitted");
+    assert_eq!(refused.json()["rules"], json!(["fresh"]));
+    // What is no time is no token, believed or not.
+    let mut bad = claims.clone();
+    bad["auth_time"] = json!("yesterday");
+    let refused = app.bearing(&app.token_of(&bad), Method::GET, "/v1/me").send().await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+    // As it was asked for, it counts.
+    app.world.access.replace(Access::clone(&before));
+    let yes = app.send(&app.token_of(&claims), &path, json!({"request_hash": hash})).await;
     assert_eq!(yes.field("state"), "active", "{}", yes.text);
 }
 

@@ -79,17 +79,35 @@ fn rules(
         machines::rules(at, &issuer.machines, machines, found).map(IssuerKind::Machines)
     };
     let groups = issuer.groups.as_ref().map(|groups| groups_claim(at, groups, found));
-    let model::Mfa { amr, acr } = &issuer.mfa;
-    if amr.iter().chain(acr).any(|value| value.is_empty()) {
-        found.refuse(format!("{at}.mfa"), "holds an empty text: expected values such as `mfa`");
-    }
+    let (mfa, auth_time) = proofs(at, issuer, found);
     Some(IssuerRules {
         issuer: issuer.issuer.clone(),
         subject_claims: issuer.subject_claims.clone(),
         groups,
-        mfa: MfaSigns { amr: amr.clone(), acr: acr.clone() },
+        mfa,
+        auth_time,
         kind: kind?,
     })
+}
+
+/// How its tokens say how and when somebody proved who they are. Whoever holds a key of `keys` says it
+/// themselves, so there it counts for nothing unless somebody asks for it.
+fn proofs(at: &str, issuer: &model::Issuer, found: &mut Findings<'_>) -> (MfaSigns, bool) {
+    let published = issuer.keys.is_empty();
+    let auth_time = issuer.auth_time.unwrap_or(published);
+    let usual = || if published { ["mfa".to_owned()].into() } else { BTreeSet::new() };
+    let Some(model::Mfa { amr, acr }) = &issuer.mfa else {
+        return (MfaSigns { amr: usual(), ..MfaSigns::default() }, auth_time);
+    };
+    let signs = MfaSigns { amr: amr.clone().unwrap_or_else(usual), acr: acr.clone() };
+    let field = format!("{at}.mfa");
+    if signs.amr.iter().chain(&signs.acr).any(String::is_empty) {
+        found.refuse(field, "holds an empty text: expected values such as `mfa`");
+    } else if !auth_time && (!signs.amr.is_empty() || !signs.acr.is_empty()) {
+        let problem = "is set, and counts only with a time of proof that is believed: expected `auth_time = true` beside it, which lets whoever holds a key of the issuer say both themselves, or no `mfa`";
+        found.refuse(field, problem);
+    }
+    (signs, auth_time)
 }
 
 fn subject_claims(at: &str, claims: &[String], found: &mut Findings<'_>) {
@@ -174,14 +192,17 @@ fn checked(at: &str, issuer: model::Issuer, found: &mut Findings<'_>) -> Option<
         let problem = format!("`{max_lifetime}` is longer than a token should be good for: expected at most 24h");
         found.refuse(format!("{at}.max_lifetime"), problem);
     }
+    let of_use = issuer.keys.is_empty() || issuer.sign_in.is_some();
+    let ca_file = issuer.ca_file.as_ref().filter(|_| of_use);
+    let ca_file = ca_file.map(|path| found.readable(&format!("{at}.ca_file"), path));
     let sign_in = match &issuer.sign_in {
-        Some(settings) if issuer.people => sign_in::sign_in(at, settings, &issuer, found),
+        Some(settings) if issuer.people => sign_in::sign_in(at, settings, &issuer, ca_file.clone(), found),
         Some(_) | None => None,
     };
     let mut audiences = vec![issuer.audience.clone()];
     let command_line = sign_in.as_ref().and_then(|sign_in| sign_in.command_line_client_id.clone());
     audiences.extend(command_line.filter(|client| !client.is_empty() && *client != issuer.audience));
-    let (keys, published) = keys(at, &issuer, found)?;
+    let (keys, published) = keys(at, &issuer, ca_file, found)?;
     let algorithm = if published.is_some() { Algorithm::RS256 } else { Algorithm::EdDSA };
     let algorithms = issuer.algorithms.map_or_else(|| vec![algorithm], |chosen| chosen.into_iter().collect());
     let max_lifetime = max_lifetime.get();
@@ -194,7 +215,12 @@ fn checked(at: &str, issuer: model::Issuer, found: &mut Findings<'_>) -> Option<
     Some(Issuer { tokens, published, sign_in })
 }
 
-fn keys(at: &str, issuer: &model::Issuer, found: &mut Findings<'_>) -> Option<(IssuerKeys, Option<KeySource>)> {
+fn keys(
+    at: &str,
+    issuer: &model::Issuer,
+    ca_file: Option<PathBuf>,
+    found: &mut Findings<'_>,
+) -> Option<(IssuerKeys, Option<KeySource>)> {
     let chosen: Vec<&str> =
         [("keys", !issuer.keys.is_empty()), ("jwks_url", issuer.jwks_url.is_some()), ("discovery", issuer.discovery)]
             .into_iter()
@@ -207,32 +233,37 @@ fn keys(at: &str, issuer: &model::Issuer, found: &mut Findings<'_>) -> Option<(I
         return None;
     };
     if chosen != "keys" {
-        return published(at, issuer, found).map(|source| (IssuerKeys::Published, Some(source)));
+        return published(at, issuer, ca_file, found).map(|source| (IssuerKeys::Published, Some(source)));
     }
-    for (setting, set) in [("ca_file", issuer.ca_file.is_some()), ("bearer_file", issuer.bearer_file.is_some())] {
-        if set {
-            let problem = "is set, and the keys stand in this file: expected it beside `jwks_url` or `discovery`";
-            found.refuse(format!("{at}.{setting}"), problem);
-        }
+    // The provider that people sign in with may still have an authority of its own.
+    let idle = [
+        ("ca_file", issuer.ca_file.is_some() && issuer.sign_in.is_none()),
+        ("bearer_file", issuer.bearer_file.is_some()),
+    ];
+    for (setting, _) in idle.into_iter().filter(|(_, set)| *set) {
+        let problem = "is set, and the keys stand in this file: expected it beside `jwks_url` or `discovery`";
+        found.refuse(format!("{at}.{setting}"), problem);
     }
     let read = |(index, key)| key_of(&format!("{at}.keys[{index}]"), key, found);
     let keys: Vec<TokenKey> = issuer.keys.iter().enumerate().filter_map(read).collect();
     (keys.len() == issuer.keys.len()).then_some((IssuerKeys::Fixed(keys), None))
 }
 
-fn published(at: &str, issuer: &model::Issuer, found: &mut Findings<'_>) -> Option<KeySource> {
+fn published(
+    at: &str,
+    issuer: &model::Issuer,
+    ca_file: Option<PathBuf>,
+    found: &mut Findings<'_>,
+) -> Option<KeySource> {
     let sound = match &issuer.jwks_url {
         Some(url) => places::secure_url(&format!("{at}.jwks_url"), url, found),
         None => places::secure_url(&format!("{at}.issuer"), &issuer.issuer, found),
     };
-    let mut file = |setting: &str, path: &Option<PathBuf>| {
-        path.as_ref().map(|path| found.readable(&format!("{at}.{setting}"), path))
-    };
     let source = KeySource {
         issuer: issuer.issuer.clone(),
         jwks_uri: issuer.jwks_url.clone(),
-        ca_file: file("ca_file", &issuer.ca_file),
-        bearer_file: file("bearer_file", &issuer.bearer_file),
+        ca_file,
+        bearer_file: issuer.bearer_file.as_ref().map(|path| found.readable(&format!("{at}.bearer_file"), path)),
     };
     sound?;
     // What can't be read has been said already.

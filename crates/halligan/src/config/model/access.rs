@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use halligan_core::id::{GroupId, MachineId, PlaceId};
 use halligan_server::auth::Algorithm;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::config::values::{Period, SecretRef};
@@ -32,8 +32,8 @@ pub struct Issuer {
     /// https URL, or one of this machine's loopback.
     #[serde(default)]
     pub discovery: bool,
-    /// The only authorities (PEM) that may vouch for the host of its keys: a cluster's own. Without it, those of this
-    /// machine.
+    /// The only authorities (PEM) that may vouch for the host of its keys, a cluster's own, and for the provider where
+    /// people sign in. Without it, those of this machine, which a person's own machine trusts in any case.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
     /// The file of a token that is shown to the host of its keys, read anew each time: Kubernetes' API server hides
@@ -43,7 +43,7 @@ pub struct Issuer {
     /// The algorithms that it signs with. A token can't choose another. Without them, `EdDSA` of `keys` and `RS256`
     /// of published keys.
     #[serde(default)]
-    #[schemars(with = "BTreeSet<AlgorithmName>", extend("default" = null))]
+    #[schemars(schema_with = "algorithms")]
     pub algorithms: Option<BTreeSet<Algorithm>>,
     /// The longest from a token's `iat` to its `exp`. At most one day.
     #[serde(default = "max_lifetime")]
@@ -62,9 +62,15 @@ pub struct Issuer {
     /// `sessions.groups_kept` after they were last said.
     #[serde(default)]
     pub groups: Option<GroupsClaim>,
-    /// How its tokens say that there was a second factor.
+    /// How its tokens say that there was a second factor. Without it, by `amr` of `mfa` where its keys are published,
+    /// and not at all where they stand in `keys`. It counts only with a time that is believed (`auth_time`).
     #[serde(default)]
-    pub mfa: Mfa,
+    pub mfa: Option<Mfa>,
+    /// Whether its tokens are believed when they say when somebody proved who they are (`auth_time`). Without it, yes
+    /// where its keys are published, and no where they stand in `keys`: whoever holds such a key, or `halligan token
+    /// key` made it for them, writes that time themselves. `true` beside `keys` is for an issuer that is no person.
+    #[serde(default)]
+    pub auth_time: Option<bool>,
     /// How people sign in with it, in a browser and from the command line. Without it, they come with tokens that
     /// they got elsewhere.
     #[serde(default)]
@@ -84,19 +90,10 @@ fn subject_claims() -> Vec<String> {
     vec!["sub".to_owned()]
 }
 
-/// The names of [`Algorithm`], for the schema.
-#[derive(JsonSchema)]
-#[expect(dead_code, reason = "only its schema is used")]
-enum AlgorithmName {
-    EdDSA,
-    ES256,
-    ES384,
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
+/// The names of algorithms.
+fn algorithms(_: &mut SchemaGenerator) -> Schema {
+    let names = Algorithm::ALL.map(Algorithm::as_str);
+    json_schema!({ "type": "array", "items": { "type": "string", "enum": names }, "uniqueItems": true })
 }
 
 /// The public half of a key: `pem` or `file`.
@@ -136,19 +133,14 @@ pub struct GroupsClaim {
 }
 
 /// The values that stand for a second factor.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mfa {
-    /// In `amr` (RFC 8176): one of them suffices.
-    pub amr: BTreeSet<String>,
+    /// In `amr` (RFC 8176): one of them suffices. Without it, `mfa` where the issuer's keys are published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amr: Option<BTreeSet<String>>,
     /// As `acr`.
     pub acr: BTreeSet<String>,
-}
-
-impl Default for Mfa {
-    fn default() -> Self {
-        Self { amr: ["mfa".to_owned()].into(), acr: BTreeSet::new() }
-    }
 }
 
 /// How people sign in with an OpenID provider: by authorization code with PKCE, and from the command line by loopback

@@ -288,6 +288,29 @@ fn people_are_written_to_safely() {
 }
 
 #[test]
+fn what_people_say_of_themselves_counts_only_where_somebody_asked_for_it() {
+    let of = |text: &str, issuer: &str| {
+        let directory = directory(text);
+        let rules = directory.rules(issuer).unwrap();
+        (rules.mfa.amr.iter().chain(&rules.mfa.acr).cloned().collect::<Vec<_>>().join(" "), rules.auth_time)
+    };
+    let held =
+        |settings: &str| of(&with(&[("people = true", &format!("people = true\n{settings}"))]), "halligan:alice");
+    let published = |settings: &str| of(&provider(settings, LINKED), "https://id.example.com");
+    let says = |signs: &str, auth_time: bool| (signs.to_owned(), auth_time);
+    assert_eq!(held(""), says("", false));
+    assert_eq!(held("mfa = {}"), says("", false));
+    assert_eq!(held("auth_time = true"), says("", true));
+    assert_eq!(held("auth_time = true\nmfa = { acr = [\"gold\"] }"), says("gold", true));
+    assert_eq!(published(""), says("mfa", true));
+    assert_eq!(published("mfa = { acr = [\"gold\"] }"), says("mfa gold", true));
+    assert_eq!(published("mfa = { amr = [], acr = [\"gold\"] }"), says("gold", true));
+    assert_eq!(published("auth_time = false"), says("mfa", false));
+    insta::assert_snapshot!(refusal("people = true", "people = true\nmfa = { amr = [\"mfa\"] }"), @"issuers[0].mfa: is set, and counts only with a time of proof that is believed: expected `auth_time = true` beside it, which lets whoever holds a key of the issuer say both themselves, or no `mfa`");
+    insta::assert_snapshot!(said("auth_time = false\nmfa = { acr = [\"gold\"] }"), @"issuers[0].mfa: is set, and counts only with a time of proof that is believed: expected `auth_time = true` beside it, which lets whoever holds a key of the issuer say both themselves, or no `mfa`");
+}
+
+#[test]
 fn names_of_people_whom_nobody_named_are_their_own() {
     insta::assert_snapshot!(refusal("[people.alice]", "[people.p-0123456789abcdef0123]"), @"people.p-0123456789abcdef0123: begins as the names of people whom nobody named (`p-`): expected another name");
 }
@@ -300,7 +323,8 @@ fn a_reload_knows_what_has_changed() {
         ("a group", "[\"oncall\", \"leads\"]", "[\"leads\"]"),
         ("a login", "subject = \"bob\"", "subject = \"bob2\""),
         ("an address", "[people.bob]", "[people.bob]\nmail = \"bob@example.com\""),
-        ("a second factor", "people = true", "people = true\nmfa = { amr = [\"hwk\"] }"),
+        ("a second factor", "people = true", "people = true\nauth_time = true\nmfa = { amr = [\"hwk\"] }"),
+        ("a time of proof", "people = true", "people = true\nauth_time = true"),
         ("a reader", "[aws]", "[log]\nreaders = [\"leads\"]\n[aws]"),
         ("an administrator", "[aws]", "[policy]\nadministrators = [\"leads\"]\n[aws]"),
     ] {
