@@ -20,7 +20,7 @@ pub mod views;
 mod tests;
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
 use halligan_engine::broker::Broker;
@@ -42,7 +42,7 @@ pub struct Parts {
     /// What decides.
     pub broker: Arc<Broker>,
     /// What tells callers of `/v1` apart.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Chance.
@@ -52,7 +52,27 @@ pub struct Parts {
     /// The metrics, where there are any.
     pub metrics: Option<Metrics>,
     /// The providers that command lines sign in with.
-    pub sign_in: Vec<SignInView>,
+    pub sign_in: Arc<SignIns>,
+}
+
+/// The providers that command lines sign in with, in the order of the configuration; swapped as a whole.
+pub struct SignIns(RwLock<Vec<SignInView>>);
+
+impl SignIns {
+    /// These.
+    #[must_use]
+    pub fn new(providers: Vec<SignInView>) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(providers)))
+    }
+
+    /// These from now on.
+    pub fn replace(&self, providers: Vec<SignInView>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = providers;
+    }
+
+    fn now(&self) -> Vec<SignInView> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// The metrics, and who may read them beside this machine.
@@ -70,12 +90,6 @@ impl App {
         Self(Arc::new(parts))
     }
 
-    /// Fetches the keys that issuers publish, for a start that nobody waits for; returns the
-    /// issuers whose keys can't be had now.
-    pub async fn warm(&self) -> Vec<String> {
-        self.0.authenticator.warm().await
-    }
-
     pub(crate) fn metrics(&self) -> Option<&Metrics> {
         self.0.metrics.as_ref()
     }
@@ -88,8 +102,8 @@ impl App {
         &self.0.authenticator
     }
 
-    pub(crate) fn sign_in(&self) -> &[SignInView] {
-        &self.0.sign_in
+    pub(crate) fn sign_in(&self) -> Vec<SignInView> {
+        self.0.sign_in.now()
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {

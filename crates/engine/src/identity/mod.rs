@@ -21,7 +21,7 @@ use halligan_policy::SignInMethod;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
-use crate::access::{Judge, Login, LoginFault, UnknownLogin};
+use crate::access::{Access, Judge, Login, LoginFault, UnknownLogin};
 use crate::caller::Caller;
 use crate::ports::{
     Ceremonies, Claims, Clock, Entropy, LoginGroups, Notices, Passkeys, Proof, Session, Sessions, SignOuts,
@@ -157,7 +157,16 @@ impl Identity {
     /// # Errors
     /// Nobody's; or it is from before its person was signed out everywhere.
     pub async fn bearer(&self, issuer: &str, claims: &Claims) -> Result<Bearer, Stranger> {
-        let (login, party) = self.known(issuer, claims)?;
+        self.bearer_in(&self.judge.access().now(), issuer, claims).await
+    }
+
+    /// The same, where `access` says whose it is: the state of it that goes with the keys that the token
+    /// was checked with. What they may do is asked of what is in force then.
+    ///
+    /// # Errors
+    /// As [`Identity::bearer`].
+    pub async fn bearer_in(&self, access: &Access, issuer: &str, claims: &Claims) -> Result<Bearer, Stranger> {
+        let (login, party) = known(access, issuer, claims)?;
         // Machines come with a new token each time, and nobody signs them out.
         if let Party::Human(human) = &party {
             self.still_counts(&human.person, login.issued_at).await?;
@@ -172,11 +181,7 @@ impl Identity {
     }
 
     fn known(&self, issuer: &str, claims: &Claims) -> Result<(Login, Party), Stranger> {
-        let access = self.judge.access().now();
-        let rules = access.directory.rules(issuer).ok_or_else(|| UnknownLogin::Issuer(issuer.to_owned()))?;
-        let login = rules.login(claims)?;
-        let party = access.directory.party(&login)?;
-        Ok((login, party))
+        known(&self.judge.access().now(), issuer, claims)
     }
 
     /// Keeps the groups that a token says, at most once a minute a login, as of when it was
@@ -207,6 +212,13 @@ impl Identity {
     fn refused(&self, kind: ProblemKind, detail: impl Into<String>) -> Problem {
         Problem::new(kind, detail)
     }
+}
+
+fn known(access: &Access, issuer: &str, claims: &Claims) -> Result<(Login, Party), Stranger> {
+    let rules = access.directory.rules(issuer).ok_or_else(|| UnknownLogin::Issuer(issuer.to_owned()))?;
+    let login = rules.login(claims)?;
+    let party = access.directory.party(&login)?;
+    Ok((login, party))
 }
 
 /// How fresh a proof is at `now`.

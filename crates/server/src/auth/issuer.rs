@@ -30,8 +30,9 @@ pub struct Issuer {
 pub enum IssuerKeys {
     /// Here: their public halves.
     Fixed(Vec<TokenKey>),
-    /// Where it publishes them; [`KeySets`] knows the way.
-    Published,
+    /// Where it publishes them; [`KeySets`] knows the way. The text tells one way from another: keys that
+    /// were fetched are kept for as long as it stays the same.
+    Published(String),
 }
 
 /// A key of an issuer.
@@ -114,17 +115,25 @@ pub(super) struct Verifier {
 /// Where a verifier has its keys from.
 enum Keys {
     Fixed(Arc<KeySet>),
-    Published(Arc<Published>),
+    Published { way: String, published: Arc<Published> },
 }
 
 impl Verifier {
-    pub(super) fn new(issuer: Issuer, sets: &Arc<dyn KeySets>, clock: &Arc<dyn Clock>) -> Result<Self, IssuerError> {
+    /// Of the issuer that `before` was, if there was one.
+    pub(super) fn new(
+        issuer: Issuer,
+        before: Option<&Self>,
+        sets: &Arc<dyn KeySets>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, IssuerError> {
         issuer.check()?;
         let Issuer { issuer, audiences, keys, algorithms, max_lifetime } = issuer;
         let keys = match keys {
             IssuerKeys::Fixed(keys) => Keys::Fixed(Arc::new(fixed(&issuer, &keys, &algorithms)?)),
-            IssuerKeys::Published => {
-                Keys::Published(Arc::new(Published::new(issuer, algorithms.clone(), sets.clone(), clock.clone())))
+            IssuerKeys::Published(way) => {
+                let kept = before.and_then(|before| before.kept(&way, &algorithms));
+                let fresh = || Arc::new(Published::new(issuer, algorithms.clone(), sets.clone(), clock.clone()));
+                Keys::Published { published: kept.unwrap_or_else(fresh), way }
             }
         };
         Ok(Self { audiences, max_lifetime, algorithms, keys })
@@ -135,11 +144,21 @@ impl Verifier {
         self.algorithms.iter().copied().find(|algorithm| algorithm.library() == named)
     }
 
-    /// Fetches what the issuer publishes; returns whether there are keys.
-    pub(super) async fn warm(&self) -> bool {
+    /// What the issuer publishes, if it does.
+    pub(super) const fn published(&self) -> Option<&Arc<Published>> {
         match &self.keys {
-            Keys::Fixed(_) => true,
-            Keys::Published(published) => published.warm().await,
+            Keys::Fixed(_) => None,
+            Keys::Published { published, .. } => Some(published),
+        }
+    }
+
+    /// What was fetched this way: for signatures by the same algorithms.
+    fn kept(&self, way: &str, algorithms: &[Algorithm]) -> Option<Arc<Published>> {
+        match &self.keys {
+            Keys::Published { way: before, published } if before == way && self.algorithms == algorithms => {
+                Some(published.clone())
+            }
+            Keys::Published { .. } | Keys::Fixed(_) => None,
         }
     }
 
@@ -148,7 +167,7 @@ impl Verifier {
     pub(super) async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, KeysUnavailable> {
         match &self.keys {
             Keys::Fixed(keys) => Ok(keys.clone()),
-            Keys::Published(published) => published.keys(kid).await,
+            Keys::Published { published, .. } => published.keys(kid).await,
         }
     }
 }
@@ -176,7 +195,7 @@ impl Issuer {
         }
         match keys {
             IssuerKeys::Fixed(keys) => fixed(issuer, keys, algorithms).map(drop),
-            IssuerKeys::Published => Ok(()),
+            IssuerKeys::Published(_) => Ok(()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Who calls: a bearer token, checked, and whose it is.
 //!
-//! `jsonwebtoken` verifies signatures. Its defaults are lax (a leeway of a
+//! Which issuers are trusted is swapped as a whole, with who is who: a call is judged by one
+//! state of both. `jsonwebtoken` verifies signatures. Its defaults are lax (a leeway of a
 //! minute, `nbf` and the issuer unchecked), so nothing is left to them: `token.rs`
 //! has the rules.
 
@@ -16,12 +17,14 @@ mod token;
 pub(crate) mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
+use halligan_engine::access::Access;
 use halligan_engine::identity::{Bearer, Identity, Stranger};
 use halligan_engine::ports::{Claims, Clock, KeySets};
 use halligan_engine::problem::{Problem, ProblemKind};
+use tokio::task::JoinSet;
 
 pub use algorithm::Algorithm;
 pub use issuer::{Issuer, IssuerError, IssuerKeys, TokenKey};
@@ -34,8 +37,15 @@ use token::Unverified;
 
 /// Tells callers apart.
 pub struct Authenticator {
-    issuers: BTreeMap<String, Verifier>,
+    trust: RwLock<Arc<Trust>>,
     clock: Arc<dyn Clock>,
+}
+
+/// The issuers that are trusted, ready to check tokens.
+pub struct Trust {
+    issuers: BTreeMap<String, Verifier>,
+    /// Whose the logins are that they vouch for. None: as is in force when somebody comes.
+    access: Option<Arc<Access>>,
 }
 
 /// Why a call is nobody's.
@@ -97,31 +107,70 @@ impl From<Unverified> for AuthError {
     }
 }
 
+impl Trust {
+    /// Keys that `before` fetched are kept, where nothing has changed in what may be done with them.
+    fn new(
+        issuers: Vec<Issuer>,
+        before: Option<&Self>,
+        sets: &Arc<dyn KeySets>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, IssuerError> {
+        let mut verifiers = BTreeMap::new();
+        for issuer in issuers {
+            let name = issuer.issuer.clone();
+            let same = before.and_then(|before| before.issuers.get(&name));
+            if verifiers.insert(name.clone(), Verifier::new(issuer, same, sets, clock)?).is_some() {
+                return Err(IssuerError::Twice(name));
+            }
+        }
+        Ok(Self { issuers: verifiers, access: None })
+    }
+}
+
 impl Authenticator {
     /// Trusts these issuers and no others. Nothing is fetched yet.
     ///
     /// # Errors
     /// An issuer can't be used as it stands.
     pub fn new(issuers: Vec<Issuer>, sets: &Arc<dyn KeySets>, clock: Arc<dyn Clock>) -> Result<Self, IssuerError> {
-        let mut verifiers = BTreeMap::new();
-        for issuer in issuers {
-            let name = issuer.issuer.clone();
-            if verifiers.insert(name.clone(), Verifier::new(issuer, sets, &clock)?).is_some() {
-                return Err(IssuerError::Twice(name));
-            }
-        }
-        Ok(Self { issuers: verifiers, clock })
+        let trust = Trust::new(issuers, None, sets, &clock)?;
+        Ok(Self { trust: RwLock::new(Arc::new(trust)), clock })
     }
 
-    /// Fetches what issuers publish, so that the first of their callers needn't wait; returns the
-    /// issuers whose keys can't be had. Their tokens are refused until they can.
+    /// Other issuers, for [`Authenticator::replace`]: nothing is trusted yet. Published keys that are
+    /// there already are kept, if their issuer publishes them at the same place and signs with the
+    /// same algorithms; the others are fetched when they are needed.
+    ///
+    /// # Errors
+    /// An issuer can't be used as it stands.
+    pub fn prepared(&self, issuers: Vec<Issuer>, sets: &Arc<dyn KeySets>) -> Result<Trust, IssuerError> {
+        Trust::new(issuers, Some(&self.trust()), sets, &self.clock)
+    }
+
+    /// From now on trusts these issuers and no others, and their logins are whose `access` says. That
+    /// goes for calls too that are waiting for keys.
+    pub fn replace(&self, trust: Trust, access: Arc<Access>) {
+        let trust = Trust { access: Some(access), ..trust };
+        *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Fetches what issuers publish, all at once, so that the first of their callers needn't wait;
+    /// returns the issuers whose keys can't be had. Their tokens are refused until they can.
     pub async fn warm(&self) -> Vec<String> {
-        let mut failed = Vec::new();
-        for (name, verifier) in &self.issuers {
-            if !verifier.warm().await {
-                failed.push(name.clone());
+        let mut fetching = JoinSet::new();
+        for (name, verifier) in &self.trust().issuers {
+            if let Some(published) = verifier.published() {
+                let (name, published) = (name.clone(), published.clone());
+                fetching.spawn(async move { (!published.warm().await).then_some(name) });
             }
         }
+        // A fetch that panicked came to nothing: the next one is told.
+        let mut failed: Vec<String> = fetching.join_all().await.into_iter().flatten().collect();
+        failed.sort();
         failed
     }
 
@@ -130,13 +179,23 @@ impl Authenticator {
     /// # Errors
     /// Which rule it breaks, or that it is nobody's.
     pub async fn authenticate(&self, identity: &Identity, headers: &HeaderMap) -> Result<Bearer, AuthError> {
-        let (issuer, claims) = self.verified(headers).await?;
-        Ok(identity.bearer(&issuer, &claims).await?)
+        let (trust, (issuer, claims)) = self.verified(headers).await?;
+        Ok(match &trust.access {
+            Some(access) => identity.bearer_in(access, &issuer, &claims).await?,
+            None => identity.bearer(&issuer, &claims).await?,
+        })
     }
 
-    /// The issuer and the claims of that token.
-    async fn verified(&self, headers: &HeaderMap) -> Result<(String, Claims), AuthError> {
+    /// The issuer and the claims of that token, and the trust that it was checked with.
+    async fn verified(&self, headers: &HeaderMap) -> Result<(Arc<Trust>, (String, Claims)), AuthError> {
         let text = bearer::token(headers)?;
-        Ok(token::verified(text, &self.issuers, &*self.clock).await?)
+        loop {
+            let trust = self.trust();
+            let verified = token::verified(text, &trust.issuers, &*self.clock).await;
+            // Keys may have been waited for, and another trust be in force by now.
+            if Arc::ptr_eq(&trust, &self.trust()) {
+                return Ok((trust, verified?));
+            }
+        }
     }
 }

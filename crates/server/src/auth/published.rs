@@ -30,6 +30,9 @@ pub const FETCH_EVERY: SignedDuration = SignedDuration::from_secs(30);
 const WAITED_FOR_AFTER: SignedDuration = SignedDuration::from_mins(20);
 /// So long, while there are keys to go on with.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Whether the last fetch came to nothing, and when one last came to something.
+const FAILING: &str = "halligan_issuer_keys_failing";
+const FETCHED: &str = "halligan_issuer_keys_fetched_timestamp_seconds";
 /// The longest that a fetch takes.
 const FETCH_MAX: Duration = Duration::from_secs(10);
 
@@ -171,12 +174,20 @@ impl Published {
                 let mut state = self.state();
                 state.held = Some(Held { keys: Arc::new(keys), fetched_at: self.clock.now() });
                 state.failed = false;
+                drop(state);
+                self.gauge(FAILING, 0.0);
+                self.gauge(FETCHED, self.clock.now().as_second() as f64);
             }
             Err(because) => {
+                self.gauge(FAILING, 1.0);
                 let because = halligan_core::text::printable(&because, 400);
                 tracing::error!(alarm = "issuer.keys_unavailable", issuer = %self.issuer, because, "the keys of an issuer can't be had");
             }
         }
+    }
+
+    fn gauge(&self, name: &'static str, value: f64) {
+        metrics::gauge!(name, "issuer" => self.issuer.clone()).set(value);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -51,5 +51,5 @@ pub(super) async fn me(State(app): State<App>, Reading(caller): Reading) -> Resu
     responses((status = 200, description = "The providers", body = SignInList))
 )]
 pub(super) async fn sign_in(State(app): State<App>) -> Json<SignInList> {
-    Json(SignInList { providers: app.sign_in().to_vec() })
+    Json(SignInList { providers: app.sign_in() })
 }

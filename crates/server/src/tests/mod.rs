@@ -41,7 +41,7 @@ use tower::ServiceExt as _;
 use crate::auth::tests::{FakeKeySets, jwk};
 use crate::auth::{Algorithm, Authenticator, Issuer, IssuerKeys, TokenKey};
 use crate::views::SignInView;
-use crate::{App, Parts, router};
+use crate::{App, Parts, SignIns, router};
 
 const ISSUER: &str = fixtures::ISSUER;
 /// Its tokens are pipelines': the machine `deploy`, at the instance of whoever `actor_id` names.
@@ -228,19 +228,19 @@ impl TestApp {
             algorithms: vec![Algorithm::EdDSA],
             max_lifetime: SignedDuration::from_hours(1),
         };
-        let cluster = Issuer { keys: IssuerKeys::Published, ..issuer(CLUSTER) };
+        let cluster = Issuer { keys: IssuerKeys::Published(String::new()), ..issuer(CLUSTER) };
         let issuers = vec![issuer(ISSUER), issuer(PIPELINES), cluster];
         let key_sets = FakeKeySets::serving(&[jwk("cluster-1", &pair, &json!({"use": "sig"}))]);
         let sets: Arc<dyn KeySets> = key_sets.clone();
         let authenticator = Authenticator::new(issuers, &sets, world.clock.clone()).unwrap();
         let app = App::new(Parts {
             broker: broker.clone(),
-            authenticator,
+            authenticator: authenticator.into(),
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             trusted_proxies,
             metrics: None,
-            sign_in: vec![sign_in()],
+            sign_in: SignIns::new(vec![sign_in()]),
         });
         let key = EncodingKey::from_ed_pem(pair.serialize_pem().as_bytes()).unwrap();
         Self { world, broker, gate, key_sets, router: router(app.clone()), app, key }

@@ -3,6 +3,7 @@
 mod keys;
 mod published;
 mod rules;
+mod swapped;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -225,7 +226,7 @@ fn header(value: &str) -> HeaderMap {
 
 impl Desk {
     async fn bearing(&self, token: &str) -> Result<(String, Claims), AuthError> {
-        self.authenticator.verified(&header(&format!("Bearer {token}"))).await
+        self.authenticator.verified(&header(&format!("Bearer {token}"))).await.map(|(_, said)| said)
     }
 
     async fn fault(&self, token: &str) -> TokenFault {

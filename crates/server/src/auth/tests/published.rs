@@ -13,7 +13,7 @@ struct Office {
 }
 
 fn publishing(name: &str) -> Issuer {
-    Issuer { keys: IssuerKeys::Published, ..issuer(name, &[], &[Algorithm::EdDSA, Algorithm::ES256]) }
+    Issuer { keys: IssuerKeys::Published(String::new()), ..issuer(name, &[], &[Algorithm::EdDSA, Algorithm::ES256]) }
 }
 
 fn office_over(sets: Arc<FakeKeySets>, first: KeyPair) -> Office {

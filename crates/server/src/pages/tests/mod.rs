@@ -36,7 +36,7 @@ use tower::ServiceExt as _;
 use crate::auth::Authenticator;
 use crate::auth::tests::FakeKeySets;
 use crate::tests::access;
-use crate::{App, Parts, router};
+use crate::{App, Parts, SignIns, router};
 
 pub(super) const URL: &str = "https://halligan.example.com";
 
@@ -134,12 +134,12 @@ impl Site {
         let broker = Arc::new(Broker::new(world.catalogue.clone(), ports, settings));
         let app = App::new(Parts {
             broker: broker.clone(),
-            authenticator: Authenticator::new(Vec::new(), &FakeKeySets::none(), world.clock.clone()).unwrap(),
+            authenticator: Authenticator::new(Vec::new(), &FakeKeySets::none(), world.clock.clone()).unwrap().into(),
             clock: world.clock.clone(),
             entropy: world.entropy.clone(),
             trusted_proxies: Vec::new(),
             metrics: None,
-            sign_in: Vec::new(),
+            sign_in: SignIns::new(Vec::new()),
         });
         Self { router: router(app), world, broker }
     }
