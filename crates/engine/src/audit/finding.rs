@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use halligan_core::entry::Entry;
+use halligan_core::id::{GrantId, PartyName};
 use halligan_log::verify::Flaw;
 use halligan_log::{Object, verify};
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +39,7 @@ pub enum Fault {
     /// Entries that nobody changed, and that no broker writes.
     Life(Illegal),
     /// What a passkey is said to have signed it didn't, or it doesn't count.
-    Passkey(Unsound),
+    Passkey(Exception),
     /// Somebody touched a key that is written once. What was first written was still verified.
     Touched(Tampering),
     /// The newest signature is too old: the log has fallen silent.
@@ -54,6 +56,44 @@ pub enum Fault {
         /// When the log says that it signed its head.
         signed_at: Timestamp,
     },
+}
+
+/// An entry that the log signed, and that claims more of a passkey than was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// The entry's type.
+    pub kind: String,
+    /// Who is said to have done it.
+    pub by: Option<PartyName>,
+    /// Under which grant.
+    pub grant: Option<GrantId>,
+    /// What doesn't hold.
+    pub because: Unsound,
+}
+
+impl Exception {
+    pub(super) fn of(kind: &str, entry: &Entry, because: Unsound) -> Self {
+        let by = entry.actor.party.as_ref().map(|party| party.name());
+        Self { kind: kind.to_owned(), by, grant: entry.links.grant, because }
+    }
+
+    pub(super) fn unreadable(kind: &str, error: &serde_json::Error) -> Self {
+        Self { kind: kind.to_owned(), by: None, grant: None, because: Unsound::Unreadable(error.to_string()) }
+    }
+}
+
+impl fmt::Display for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, by, grant, because } = self;
+        write!(f, "`{kind}`")?;
+        if let Some(by) = by {
+            write!(f, " by `{by}`")?;
+        }
+        if let Some(grant) = grant {
+            write!(f, " of grant {grant}")?;
+        }
+        write!(f, ": {because}")
+    }
 }
 
 impl Finding {
@@ -89,6 +129,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.fault, self.index, &self.object) {
             (Fault::Life(illegal), _, _) => return write!(f, "{illegal}"),
+            (Fault::Passkey(exception), Some(index), _) => return write!(f, "entry {index}, {exception}"),
             (_, Some(index), Some(object)) => write!(f, "entry {index} (`{object}`): ")?,
             (_, Some(index), None) => write!(f, "entry {index}: ")?,
             (_, None, Some(object)) => write!(f, "`{object}`: ")?,
@@ -96,7 +137,7 @@ impl fmt::Display for Finding {
         }
         match &self.fault {
             Fault::Life(_) => Ok(()),
-            Fault::Passkey(unsound) => write!(f, "{unsound}"),
+            Fault::Passkey(exception) => write!(f, "{exception}"),
             Fault::Log { flaw, more: 0 } => write!(f, "{flaw}"),
             Fault::Log { flaw, more } => write!(f, "{flaw}, and {more} more in this object"),
             Fault::Touched(Tampering::Hidden) => {

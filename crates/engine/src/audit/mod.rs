@@ -6,7 +6,7 @@ mod prove;
 mod reading;
 mod verify;
 
-pub use finding::{Fault, Finding};
+pub use finding::{Exception, Fault, Finding};
 pub use prove::{Proof, ProveError, prove};
 pub use reading::{AuditError, Progress};
 pub use verify::{Fresh, Report, Terms, verify};

@@ -1,14 +1,15 @@
 //! `log verify`.
 
-use halligan_core::entry::Sealed;
+use halligan_core::entry::{Entry, Sealed};
+use halligan_core::event::Event;
 use halligan_core::id::DeploymentId;
 use halligan_log::verify::{Flaw, Head, Succession, Trust, Verified, head, succession};
 use halligan_log::{Object, SignedCheckpoint, verify};
 use jiff::{SignedDuration, Timestamp};
 
-use super::finding::{Fault, Finding, Findings};
+use super::finding::{Exception, Fault, Finding, Findings};
 use super::reading::{AuditError, Progress, read, walk};
-use crate::life::{Keyring, Lives, Unsound};
+use crate::life::{Keyring, Lives};
 use crate::ports::LogReader;
 
 /// Signers' clocks may be ahead of ours by so much.
@@ -48,6 +49,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many findings there were, kept or not.
     pub found: u64,
+    /// How many of them are a passkey's: the log is what it signed, and somebody's touch is missing.
+    pub exceptions: u64,
     /// How many entries there are.
     pub entries: u64,
     /// How many personal parts are there.
@@ -56,7 +59,11 @@ pub struct Report {
     pub erased: u64,
     /// How many grants were asked for.
     pub grants: u64,
-    /// From this entry on no life was followed: it, or one that it stands on, isn't there.
+    /// How often a second person said yes, to a request or an extension.
+    pub acknowledged: u64,
+    /// How many of those yeses a passkey signed that counted.
+    pub signed: u64,
+    /// From this entry on no life and no passkey was followed: it, or one that it stands on, isn't there.
     pub lives_until: Option<u64>,
     /// When the last entry was recorded.
     pub last: Option<Timestamp>,
@@ -77,7 +84,8 @@ impl Report {
 }
 
 /// Verifies a whole log: its checkpoint's signatures, every entry, tile and personal
-/// part, the order of times, and that the entries of each grant make a legal life.
+/// part, the order of times, that the entries of each grant make a legal life, and that
+/// what passkeys are said to have signed they did.
 /// In flat memory, and on as many threads as there are.
 ///
 /// # Errors
@@ -109,11 +117,14 @@ pub async fn verify(
         signed_at,
         succession: Some(succession),
         found: findings.found(),
+        exceptions: follower.exceptions,
         findings: findings.into_kept(),
         entries: outcome.entries,
         personal: outcome.personal,
         erased: outcome.erased,
         grants: follower.lives.begun(),
+        acknowledged: follower.acknowledged,
+        signed: follower.signed,
         lives_until: follower.until,
         last: outcome.last,
     })
@@ -126,10 +137,13 @@ impl Report {
         succession: None,
         findings: Vec::new(),
         found: 0,
+        exceptions: 0,
         entries: 0,
         personal: 0,
         erased: 0,
         grants: 0,
+        acknowledged: 0,
+        signed: 0,
         lives_until: None,
         last: None,
     };
@@ -177,6 +191,9 @@ fn check_age(signed_at: Timestamp, fresh: Option<Fresh>, findings: &mut Findings
 struct Follower {
     lives: Lives,
     keyring: Keyring,
+    acknowledged: u64,
+    signed: u64,
+    exceptions: u64,
     entries: u64,
     until: Option<u64>,
 }
@@ -184,7 +201,8 @@ struct Follower {
 impl Follower {
     fn new(terms: &Terms) -> Self {
         let lives = terms.deployment.clone().map_or_else(Lives::of_any_deployment, Lives::new);
-        Self { lives, keyring: Keyring::default(), entries: 0, until: None }
+        let keyring = Keyring::default();
+        Self { lives, keyring, acknowledged: 0, signed: 0, exceptions: 0, entries: 0, until: None }
     }
 
     fn look(&mut self, verified: &Verified, findings: &mut Findings) {
@@ -205,8 +223,9 @@ impl Follower {
             if let Err(illegal) = self.lives.enter_timed(entry.index, Some(entry.time), entry.bytes, personal) {
                 findings.add(illegal);
             }
-            if let Err(unsound) = self.keys(entry.bytes, personal) {
-                findings.add(Finding { index: Some(entry.index), object: None, fault: Fault::Passkey(unsound) });
+            if let Some(exception) = self.keys(entry.kind, entry.bytes) {
+                self.exceptions = self.exceptions.saturating_add(1);
+                findings.add(Finding { index: Some(entry.index), object: None, fault: Fault::Passkey(exception) });
             }
         }
         if let Some(last) = last {
@@ -216,40 +235,37 @@ impl Follower {
 }
 
 impl Follower {
-    /// Follows passkeys, and checks what they signed. What can't be read is a life's finding,
-    /// or of a type that isn't known here.
-    fn keys(&mut self, entry: &[u8], personal: Option<&[u8]>) -> Result<(), Unsound> {
-        if !may_concern_passkeys(entry) {
-            return Ok(());
+    /// Follows passkeys, and checks what they signed.
+    fn keys(&mut self, kind: &str, bytes: &[u8]) -> Option<Exception> {
+        if !Keyring::concerns(kind) {
+            return None;
         }
-        let Ok(entry) = serde_json::from_slice(entry) else { return Ok(()) };
-        let personal = personal.and_then(|part| serde_json::from_slice(part).ok());
-        self.keyring.enter(&Sealed { entry, personal })
+        let entry: Entry = match serde_json::from_slice(bytes) {
+            Ok(entry) => entry,
+            // Of a grant's entry its life tells so already.
+            Err(error) => {
+                return kind.starts_with("passkey.").then(|| Exception::unreadable(kind, &error));
+            }
+        };
+        let yes = yes(&entry.event);
+        // A passkey's label is all that its personal part has: nothing is checked with that.
+        let sealed = Sealed { entry, personal: None };
+        let checked = self.keyring.enter(&sealed);
+        if let Some(signed) = yes {
+            self.acknowledged = self.acknowledged.saturating_add(1);
+            self.signed = self.signed.saturating_add(u64::from(signed && checked.is_ok()));
+        }
+        checked.err().map(|unsound| Exception::of(kind, &sealed.entry, unsound))
     }
 }
 
-/// Passes over nearly all entries without reading them, in whichever way they are written.
-fn may_concern_passkeys(entry: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Typed<'a> {
-        #[serde(rename = "type")]
-        kind: std::borrow::Cow<'a, str>,
+/// Whether a yes was signed; none if it is no yes.
+const fn yes(event: &Event) -> Option<bool> {
+    match event {
+        Event::GrantAcknowledged { signed, .. } | Event::ExtensionAcknowledged { signed, .. } => Some(signed.is_some()),
+        _ => None,
     }
-    const BEFORE: &[u8] = br#""type":""#;
-    // As our writer writes it the type stands before all data: what is quoted there is no text of anybody.
-    let head = entry.get(..HEAD_BYTES.min(entry.len())).unwrap_or_default();
-    let typed = head.windows(BEFORE.len()).position(|bytes| bytes == BEFORE);
-    if let (true, Some(at)) = (entry.starts_with(br#"{"v":1,"id":""#), typed) {
-        let kind = head.get(at + BEFORE.len()..).unwrap_or_default();
-        return kind.starts_with(b"passkey.")
-            || kind.starts_with(b"grant.acknowledged")
-            || kind.starts_with(b"extension.acknowledged");
-    }
-    serde_json::from_slice::<Typed<'_>>(entry).is_ok_and(|typed| Keyring::concerns(&typed.kind))
 }
-
-/// So far into an entry its type stands.
-const HEAD_BYTES: usize = 192;
 
 /// Whether an entry that belongs to the log is not there because of this.
 fn leaves_out(finding: &verify::Finding) -> bool {

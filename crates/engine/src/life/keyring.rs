@@ -1,10 +1,11 @@
 //! The passkeys that a log tells of, and whether what they signed is theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use halligan_core::actor::Human;
 use halligan_core::entry::{Entry, Sealed};
 use halligan_core::event::Event;
+use halligan_core::id::PersonId;
 use halligan_core::signed::{Enrolment, Signed};
 use halligan_log::passkey::{Algorithm, Assertion, PasskeyFault, PublicKey, Relying, Verb, challenge, enrolment_hash};
 use jiff::{SignedDuration, Timestamp};
@@ -14,10 +15,23 @@ use crate::ports::{Passkey, PasskeyNews};
 /// So long after its notice an enrolment counts that nobody confirmed.
 pub const ENROLMENT_WAIT: SignedDuration = SignedDuration::from_hours(24);
 
+/// So many acknowledgements are remembered by their nonces: the newest. A grant whose yes is
+/// older is over, and no life goes on from there.
+const NONCES_MAX: usize = 65_536;
+
 /// Passkeys, as far as the entries tell.
 #[derive(Debug, Default)]
 pub struct Keyring {
     keys: BTreeMap<String, Enrolled>,
+    used: Used,
+}
+
+/// The nonces that were signed. Those of confirmations are kept for good: a key that was
+/// removed and enrolled again has the same enrolment, so the old confirmation would fit.
+#[derive(Debug, Default)]
+struct Used {
+    nonces: BTreeSet<[u8; 32]>,
+    newest: VecDeque<[u8; 32]>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,8 +41,13 @@ struct Enrolled {
 }
 
 /// Why something that a passkey is said to have done is not its doing, or doesn't count.
+///
+/// The texts are for whoever reads the log later, and say what is missing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsound {
+    /// The entry can't be read.
+    #[error("it can't be read: {0}")]
+    Unreadable(String),
     /// No person did it.
     #[error("no person did it: expected one who has a passkey")]
     Nobody,
@@ -42,22 +61,52 @@ pub enum Unsound {
     #[error("this passkey was enrolled before")]
     Twice,
     /// There is no such passkey, or no longer.
-    #[error("no such passkey is enrolled")]
+    #[error("no such passkey was enrolled, or it had been removed")]
     Unknown,
     /// It is somebody else's.
-    #[error("the passkey is not theirs")]
+    #[error("the passkey is another person's")]
     Foreign,
     /// Nobody vouches for their own.
     #[error("they confirmed a passkey of their own: another person must")]
     Own,
+    /// Whoever enrols a key can't say for the broker that it was told.
+    #[error("somebody recorded the notice of a passkey: expected the broker, which had sent it")]
+    Notice,
     /// Nobody had vouched for it, and it had not been told for a day.
     #[error(
         "the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it"
     )]
     NotCounted,
+    /// The signature stands in another entry already.
+    #[error("the signature is that of an earlier entry: the key was touched once, for that")]
+    Replayed,
     /// The signature is not over this.
-    #[error("what the passkey signed is not this: {0}")]
+    #[error("no signature for this: {}", seen_later(*.0))]
     Signature(#[from] PasskeyFault),
+}
+
+/// What is wrong with an answer, to whoever reads it long after it was given.
+const fn seen_later(fault: PasskeyFault) -> &'static str {
+    match fault {
+        PasskeyFault::TooLong
+        | PasskeyFault::Encoding
+        | PasskeyFault::ClientData
+        | PasskeyFault::AttestationObject
+        | PasskeyFault::Statement
+        | PasskeyFault::AuthenticatorData
+        | PasskeyFault::AttestedCredential
+        | PasskeyFault::CredentialId
+        | PasskeyFault::BackupState => "it has not the form of a passkey's answer",
+        PasskeyFault::Ceremony => "the answer was given when a key was made, not when one was used",
+        PasskeyFault::Challenge => "what was signed is another action, another request or extension, or another nonce",
+        PasskeyFault::Origin => "it was given on a page of another site than the passkey's",
+        PasskeyFault::CrossOrigin => "it was given inside a page of another site",
+        PasskeyFault::RelyingParty => "the key was used for another site than the passkey's",
+        PasskeyFault::Algorithm | PasskeyFault::PublicKey => "the passkey's key is not one of its algorithm",
+        PasskeyFault::Signature => "the signature is not this key's, or not over this answer",
+        PasskeyFault::NotPresent => "nobody touched the key",
+        PasskeyFault::NotVerified => "the key did not verify who touched it (PIN or biometrics)",
+    }
 }
 
 impl Keyring {
@@ -66,10 +115,12 @@ impl Keyring {
         self.keys.insert(passkey.credential.clone(), Enrolled { passkey, rp_id: None });
     }
 
-    /// Whether entries of this type have anything to do with passkeys.
+    /// Whether entries of this type say what a passkey is, or what one signed.
     #[must_use]
     pub fn concerns(kind: &str) -> bool {
-        kind.starts_with("passkey.") || matches!(kind, "grant.acknowledged" | "extension.acknowledged")
+        let enrolment =
+            matches!(kind, "passkey.enrolled" | "passkey.noticed" | "passkey.confirmed" | "passkey.removed");
+        enrolment || matches!(kind, "grant.acknowledged" | "extension.acknowledged")
     }
 
     /// The passkey that an entry changes.
@@ -133,22 +184,35 @@ impl Keyring {
                 self.keys.insert(credential.clone(), Enrolled { passkey, rp_id: Some(rp_id.clone()) });
                 Ok(())
             }
-            Event::PasskeyNoticed { credential, .. } => {
-                self.get_mut(credential)?.passkey.noticed_at.get_or_insert(at);
+            Event::PasskeyNoticed { credential, person, .. } => {
+                self.of(credential, person)?;
+                if entry.actor.party.is_some() {
+                    return Err(Unsound::Notice);
+                }
+                let passkey = &mut self.get_mut(credential)?.passkey;
+                // Nobody was told before there was something to tell.
+                let told = at.max(passkey.enrolled_at);
+                passkey.noticed_at.get_or_insert(told);
                 Ok(())
             }
-            Event::PasskeyConfirmed { credential, signed, .. } => {
+            Event::PasskeyConfirmed { credential, person, enrolment, signed } => {
                 let by = by.ok_or(Unsound::Nobody)?;
-                let Passkey { person, public_key, .. } = &self.get(credential)?.passkey;
+                let Passkey { person, public_key, .. } = self.of(credential, person)?;
                 if *person == by.person {
                     return Err(Unsound::Own);
                 }
                 let thing = enrolment_hash(person.as_str(), credential, public_key);
+                if hex::encode(thing) != *enrolment {
+                    return Err(Unsound::Enrolment);
+                }
                 self.check(by, signed, Verb::Confirm, &thing, at)?;
                 self.get_mut(credential)?.passkey.confirmed = Some((by.person.clone(), at));
                 Ok(())
             }
-            Event::PasskeyRemoved { credential, .. } => self.keys.remove(credential).map(drop).ok_or(Unsound::Unknown),
+            Event::PasskeyRemoved { credential, person } => {
+                self.of(credential, person)?;
+                self.keys.remove(credential).map(drop).ok_or(Unsound::Unknown)
+            }
             Event::GrantAcknowledged { request_hash, signed: Some(signed), .. } => {
                 self.check(by.ok_or(Unsound::Nobody)?, signed, Verb::Acknowledge, &request_hash.bytes(), at)
             }
@@ -159,7 +223,14 @@ impl Keyring {
         }
     }
 
-    fn check(&self, by: &Human, signed: &Signed, verb: Verb, thing: &[u8; 32], at: Timestamp) -> Result<(), Unsound> {
+    fn check(
+        &mut self,
+        by: &Human,
+        signed: &Signed,
+        verb: Verb,
+        thing: &[u8; 32],
+        at: Timestamp,
+    ) -> Result<(), Unsound> {
         let Enrolled { passkey, rp_id } = self.get(&signed.credential)?;
         if passkey.person != by.person {
             return Err(Unsound::Foreign);
@@ -172,10 +243,16 @@ impl Keyring {
             assertion.verify(&Relying::of_log(rp_id), &passkey.public_key, &challenge)?;
         }
         let waited = |noticed: Timestamp| at.duration_since(noticed) >= ENROLMENT_WAIT;
-        if passkey.confirmed.is_some() || passkey.noticed_at.is_some_and(waited) {
-            return Ok(());
+        if passkey.confirmed.is_none() && !passkey.noticed_at.is_some_and(waited) {
+            return Err(Unsound::NotCounted);
         }
-        Err(Unsound::NotCounted)
+        if self.used.is_new(nonce.0, verb) { Ok(()) } else { Err(Unsound::Replayed) }
+    }
+
+    /// The passkey, if it is this person's.
+    fn of(&self, credential: &str, person: &PersonId) -> Result<&Passkey, Unsound> {
+        let passkey = &self.get(credential)?.passkey;
+        if passkey.person == *person { Ok(passkey) } else { Err(Unsound::Foreign) }
     }
 
     fn get(&self, credential: &str) -> Result<&Enrolled, Unsound> {
@@ -184,5 +261,22 @@ impl Keyring {
 
     fn get_mut(&mut self, credential: &str) -> Result<&mut Enrolled, Unsound> {
         self.keys.get_mut(credential).ok_or(Unsound::Unknown)
+    }
+}
+
+impl Used {
+    fn is_new(&mut self, nonce: [u8; 32], verb: Verb) -> bool {
+        if !self.nonces.insert(nonce) {
+            return false;
+        }
+        if verb != Verb::Confirm {
+            self.newest.push_back(nonce);
+        }
+        if self.newest.len() > NONCES_MAX
+            && let Some(oldest) = self.newest.pop_front()
+        {
+            self.nonces.remove(&oldest);
+        }
+        true
     }
 }

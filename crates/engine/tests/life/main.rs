@@ -5,6 +5,7 @@ mod audit;
 mod broker;
 mod forged;
 mod log;
+mod passkeys;
 mod prove;
 mod random;
 mod story;
