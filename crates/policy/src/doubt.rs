@@ -163,7 +163,8 @@ fn ways(doubts: Vec<Doubt>) -> Vec<Vec<Doubt>> {
     }
     let mut ways: Vec<Vec<Doubt>> = vec![Vec::new()];
     for doubt in doubts {
-        let with: Vec<Vec<Doubt>> = ways.iter().map(|way| [way.as_slice(), std::slice::from_ref(&doubt)].concat()).collect();
+        let with: Vec<Vec<Doubt>> =
+            ways.iter().map(|way| [way.as_slice(), std::slice::from_ref(&doubt)].concat()).collect();
         ways.extend(with);
     }
     ways.retain(|way| !way.is_empty());

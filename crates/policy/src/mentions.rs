@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cedar_policy::Policy;
 use serde_json::Value;
 
 use crate::set::PolicySet;
@@ -18,12 +19,15 @@ const COMPARISONS: [&str; 10] = ["==", "!=", "<", "<=", ">", ">=", "in", "contai
 
 impl Mentions {
     pub fn of(policies: &PolicySet) -> Self {
+        let each = policies.rules().iter().map(|rule| Self::of_one(&rule.policy));
+        each.fold(Self::default(), Self::and)
+    }
+
+    pub fn of_one(policy: &Policy) -> Self {
         let mut mentions = Self::default();
-        for rule in policies.rules() {
-            // What can't be written as JSON is no worse off: fewer values are tried.
-            if let Ok(policy) = rule.policy.to_json() {
-                mentions.walk(&policy);
-            }
+        // What can't be written as JSON is no worse off: fewer values are tried.
+        if let Ok(policy) = policy.to_json() {
+            mentions.walk(&policy);
         }
         mentions
     }

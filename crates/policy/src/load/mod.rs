@@ -16,6 +16,7 @@ pub use error::LoadError;
 pub(crate) use literals::near;
 pub(crate) use text::Text;
 
+use crate::mentions::Mentions;
 use crate::question::Action;
 use crate::set::{PolicySet, Rule};
 use crate::stack;
@@ -93,6 +94,9 @@ impl PolicySet {
         Self::new(rules, digest(sources), warnings).map_err(|error| vec![LoadError::of_all(error)])
     }
 }
+
+/// What the schema has for later.
+const REVIEW_DEBT: &str = "reviewDebt";
 
 /// Where a policy stands: which file, and from which byte on.
 #[derive(Debug, Clone, Copy)]
@@ -193,7 +197,21 @@ impl Loading {
             self.errors.push(LoadError::of_all("the validator refuses the policies and doesn't say where"));
         }
         self.errors.extend(once_a_place(errors));
-        once_a_place(warnings).iter().map(ToString::to_string).chain(self.locked_out()).collect()
+        let warnings = once_a_place(warnings).into_iter().chain(self.not_kept_yet(texts));
+        warnings.map(|warning| warning.to_string()).chain(self.locked_out()).collect()
+    }
+
+    /// The policies that read what the schema has and the program doesn't know yet: good, and
+    /// not what their authors may take them for.
+    fn not_kept_yet(&self, texts: &[Text<'_>]) -> Vec<LoadError> {
+        let read = self.rules.iter().filter(|(rule, _)| Mentions::of_one(&rule.policy).reads(REVIEW_DEBT));
+        let told = read.filter_map(|(rule, place)| {
+            let text = texts.get(place.file)?;
+            let within = text.text().get(place.offset..)?.find(REVIEW_DEBT).unwrap_or_default();
+            let message = format!("`{}` goes by `{REVIEW_DEBT}`, which is 0 for everybody", rule.id);
+            Some(text.error(place.offset + within, message).expecting("no reviews are kept yet"))
+        });
+        told.collect()
     }
 
     /// The actions that everybody is refused, whatever the configuration says: easily

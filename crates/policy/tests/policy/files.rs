@@ -29,7 +29,8 @@ fn problems(sources: &[Source], tests: &Source, ours: &str) -> Vec<String> {
     let outcomes = testing::run(&policies, &file);
     let mut problems: Vec<String> =
         outcomes.iter().filter(|outcome| !outcome.passed()).map(|o| format!("{}: {o}", tests.name)).collect();
-    problems.extend(policies.warnings().iter().cloned());
+    // Of what is not kept yet an example may speak all the same.
+    problems.extend(policies.warnings().iter().filter(|warning| !warning.contains("`reviewDebt`")).cloned());
     let untested = testing::undecided(&policies, &outcomes);
     let ours = untested.iter().filter(|id| ours.contains(&format!("@id(\"{id}\")")));
     problems.extend(ours.map(|id| format!("{}: no test shows `{id}` decide", tests.name)));

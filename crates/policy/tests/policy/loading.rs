@@ -235,6 +235,20 @@ fn what_is_odd_is_told() {
     assert!(PolicySet::defaults().warnings().is_empty(), "{:?}", PolicySet::defaults().warnings());
 }
 
+/// The schema has what the program doesn't know yet: whoever goes by it is told.
+#[test]
+fn what_is_not_kept_yet_is_told() {
+    let text = "// reviewDebt\n@id(\"reviews-first\")\n@satisfiedBy(\"close your reviews\")\n\
+                forbid (principal, action == Halligan::Action::\"request\", resource)\nwhen { context.reviewDebt > 3 };";
+    let sources = [Source::new("default.cedar", halligan_policy::DEFAULT), Source::new("ours.cedar", text)];
+    let policies = PolicySet::load(&sources, &Known::default()).unwrap();
+    assert_snapshot!(policies.warnings().join("\n"), @"
+    ours.cedar:5:16: `reviews-first` goes by `reviewDebt`, which is 0 for everybody: no reviews are kept yet
+      | when { context.reviewDebt > 3 };
+      |                ^
+    ");
+}
+
 #[test]
 fn the_hash_is_of_names_and_texts() {
     let load = |sources: &[(&str, &str)]| {
