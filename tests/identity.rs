@@ -13,6 +13,7 @@ use crate::replicas::Two;
 use crate::support::browser::{Browser, Page};
 use crate::support::clock::Clock;
 use crate::support::log::Entry;
+use crate::support::provider::{HS256, OTHER, WEB};
 use crate::support::sign_in::Place;
 use crate::support::{Reply, World, encode, eventually, now};
 
@@ -114,9 +115,21 @@ async fn the_providers_tokens_count_while_its_keys_do_and_when_it_is_gone() {
         }
     }
 
+    // What the provider says to others is nothing that the broker takes, though it has signed it.
+    let (mut unknown, mut unavailable) = (0, 0);
+    for (name, client, told) in [
+        ("to the pages", WEB, "for another audience"),
+        ("to another program", OTHER, "for another audience"),
+        ("under a secret that two have", HS256, "not signed by a configured key"),
+    ] {
+        let reply = world.me(&place.id_token_for(client, "bob").await).await;
+        let detail = reply.problem("unauthenticated").body["detail"].as_str().unwrap();
+        assert!(detail.contains(told), "{name}: {detail}");
+        unknown += 1;
+    }
+
     // Its keys are others from one moment to the next. Whoever comes with a new one has the
     // broker look for it, and then the old one is good for nothing.
-    let (mut unknown, mut unavailable) = (0, 0);
     let old = world.id_token("alice-sso");
     world.me(&old).await.ok();
     provider.rotate_keys(false).await;

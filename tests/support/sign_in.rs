@@ -6,6 +6,7 @@ use std::fs;
 use std::process::Stdio;
 use std::time::Duration;
 
+use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use toml::Table;
@@ -17,6 +18,10 @@ use super::stand_in::free_port;
 
 /// Longer than anything that a person does takes.
 const WITHIN: Duration = Duration::from_secs(60);
+
+/// A PKCE verifier, and its challenge: S256.
+const VERIFIER: &str = "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv";
+const CHALLENGE: &str = "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM";
 
 /// Where the broker is to browsers, and where the provider will be.
 pub struct Place {
@@ -54,7 +59,7 @@ impl Place {
             audience = "halligan-api"
             people = true
             discovery = true
-            algorithms = ["ES256"]
+            algorithms = ["ES256", "RS256"]
             [sign_in]
             name = "example"
             client_id = "{}"
@@ -84,6 +89,34 @@ impl Place {
         assert_eq!(choose.url.path(), "/sign-in", "{}", choose.text);
         let login = browser.submit(&choose, &[], "-").await;
         browser.submit(&login, &[("login", subject), ("mfa", "yes")], "-").await
+    }
+
+    /// What the provider says of whoever has this subject to one of its clients, by its id and secret.
+    pub async fn id_token_for(&self, (client, secret): (&str, &str), subject: &str) -> String {
+        let redirect = format!("{}/sign-in/example/callback", self.url);
+        let mut authorize = Url::parse(&format!("{}/auth", self.issuer())).unwrap();
+        authorize.query_pairs_mut().extend_pairs([
+            ("client_id", client),
+            ("redirect_uri", &redirect),
+            ("response_type", "code"),
+            ("scope", "openid"),
+            ("code_challenge", CHALLENGE),
+            ("code_challenge_method", "S256"),
+        ]);
+        let mut browser = Browser::new();
+        let login = browser.open(authorize.as_str(), "-").await;
+        let back = browser.submit(&login, &[("login", subject)], &redirect).await;
+        let code = back.parameter("code").unwrap_or_else(|| panic!("{}", back.url));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", &redirect),
+            ("code_verifier", VERIFIER),
+        ];
+        let call = http.post(format!("{}/token", self.issuer())).basic_auth(client, Some(secret)).form(&form);
+        let answer: Value = call.send().await.unwrap().json().await.unwrap();
+        answer["id_token"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 }
 
