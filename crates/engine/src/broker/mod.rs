@@ -8,6 +8,7 @@ mod end;
 mod extend;
 mod log;
 mod mint;
+mod people;
 mod read;
 mod request;
 mod step;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 
 use halligan_core::catalogue::{Catalogue, Role};
 use halligan_core::entry::Subject;
-use halligan_core::event::{Event, Recorded, bounded, bounded_rules};
+use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::GrantId;
 use halligan_core::incident::{IncidentRef, OpenIncident};
@@ -33,6 +34,7 @@ use crate::problem::{Problem, ProblemKind};
 use crate::publish::{Overrides, PublishPorts, PublishSettings, Publisher};
 use crate::rate::{Asking, Rate, Rates};
 use crate::recorder::Recorder;
+use crate::refusals::Tried;
 use crate::skew::SkewGuard;
 use crate::wake::Wake;
 
@@ -237,25 +239,18 @@ impl Broker {
 
     /// Records a refusal and gives it back, ready to be answered.
     pub async fn refuse(&self, caller: &Caller, action: &str, subject: Subject, problem: Problem) -> Problem {
-        if self.recorder.admits(&caller.party.name(), problem.kind) {
-            let draft = self.recorder.draft(caller.actor(), subject, refused(caller, action, &problem));
-            self.recorder.record_draft(draft).await;
-        }
-        problem
+        self.recorder.refuse(Tried::by(caller, action, subject), problem).await
     }
 
-    /// Counts the refusal of somebody who isn't known.
-    pub fn count_refusal(&self, kind: ProblemKind) {
-        self.recorder.count(kind);
+    /// Counts the refusal of somebody who isn't known, and gives it back.
+    #[must_use]
+    pub fn refuse_stranger(&self, problem: Problem) -> Problem {
+        self.recorder.refuse_stranger(problem)
     }
 
     /// As [`Broker::refuse`], about a grant.
     async fn refuse_about(&self, caller: &Caller, action: &str, grant: &Grant, problem: Problem) -> Problem {
-        if self.recorder.admits(&caller.party.name(), problem.kind) {
-            let draft = self.recorder.draft_about(grant, caller.actor(), refused(caller, action, &problem));
-            self.recorder.record_draft(draft).await;
-        }
-        problem
+        self.recorder.refuse(Tried::about(caller, action, grant), problem).await
     }
 
     /// The grant that `text` names.
@@ -290,18 +285,4 @@ impl Broker {
             Problem::new(ProblemKind::CatalogueChanged, format!("the catalogue no longer has the role `{id}`"))
         })
     }
-}
-
-fn refused(caller: &Caller, action: &str, problem: &Problem) -> Recorded {
-    let event = Event::ActionRefused {
-        action: action.to_owned(),
-        problem: problem.kind.slug().to_owned(),
-        rules: bounded_rules(problem.rules.clone()),
-        unmet: bounded(problem.unmet.clone()),
-    };
-    let mut recorded = Recorded::plain(event);
-    if let Some(address) = caller.address {
-        recorded.personal = recorded.personal.with("address", address.to_string());
-    }
-    recorded
 }
