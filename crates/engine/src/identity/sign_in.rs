@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::passkey::KNOWN;
 use super::{Identity, Outdated, SignedIn, freshness};
 use crate::access::{Asker, Login, Matter, Occasion};
-use crate::ports::{AuthorizeAsk, Proof, ProviderError, Returned, Room, SecretHash, SecretText};
+use crate::ports::{AuthorizeAsk, IdentityProvider, Proof, ProviderError, Returned, Room, SecretHash, SecretText};
 use crate::problem::{Problem, ProblemKind};
 use crate::rate::neighbourhood;
 
@@ -150,7 +150,6 @@ impl Identity {
     ) -> Result<(Option<SignedIn>, String), Problem> {
         let now = self.clock.now();
         let there = self.provider(provider)?;
-        let again = |what: &str| self.refused(ProblemKind::SignIn, format!("{what}: sign in again"));
         let state = back.state.ok_or_else(|| again("the provider sent back no state"))?;
         let taken = self.ports.ceremonies.take(&SecretHash::of(&state.to_owned().into()), now).await?;
         let away: Away = taken.and_then(|body| serde_json::from_str(&body).ok()).ok_or_else(|| {
@@ -171,6 +170,44 @@ impl Identity {
         let outcome = self.recognised(&away, &login, human.clone(), address).await;
         let opened = self.told_at_the_door(&human, action, address, outcome).await?;
         Ok((opened, away.back_to))
+    }
+
+    /// Who came back, by the provider's word.
+    async fn vouched(
+        &self,
+        provider: &PlaceId,
+        there: &dyn IdentityProvider,
+        away: &Away,
+        back: &Back<'_>,
+    ) -> Result<(Login, Human), Problem> {
+        if let Some(error) = back.error {
+            let shown = halligan_core::text::printable(error, 60);
+            return Err(again(&format!("the provider refused (`{shown}`)")));
+        }
+        let code = back.code.ok_or_else(|| again("the provider sent back no code"))?;
+        let proven_since = away.max_age_seconds.map(|age| away.sent_at - SignedDuration::from_secs(age));
+        let returned = Returned {
+            code,
+            issuer: back.issuer,
+            redirect_uri: &self.redirect_uri(provider),
+            nonce: &away.nonce,
+            verifier: &away.verifier.clone().into(),
+            proven_since,
+        };
+        let claims = there
+            .exchange(&returned, self.clock.now())
+            .await
+            .map_err(|error| self.provider_failed(provider, &error))?;
+        self.judge.providers().saw(false, self.clock.now());
+        let (login, party) = self
+            .known(there.issuer(), &claims)
+            .map_err(|stranger| Problem::new(ProblemKind::UnlinkedPrincipal, stranger.to_string()))?;
+        match party {
+            Party::Human(human) => Ok((login, human)),
+            Party::Machine(_) => {
+                Err(Problem::new(ProblemKind::UnlinkedPrincipal, "this provider vouches for no people"))
+            }
+        }
     }
 
     /// Lets somebody in whom a provider vouches for, or notes that they have proved themselves again.
@@ -216,16 +253,34 @@ impl Identity {
         self.judge.permits(asker, Action::SignIn, Matter::Broker, Occasion::default()).await
     }
 
+    /// What came of somebody's way to the provider and back: with a session that lives they are known.
+    async fn told_of_a_session<T>(
+        &self,
+        session: Option<&SecretHash>,
+        address: Option<IpAddr>,
+        outcome: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let (problem, session) = match (outcome, session) {
+            (Ok(done), _) => return Ok(done),
+            (Err(problem), None) => return Err(self.recorder.refuse_stranger(problem)),
+            (Err(problem), Some(session)) => (problem, session),
+        };
+        match self.live(session).await {
+            Ok((_, Party::Human(human))) => self.told_at_the_door(&human, "step_up", address, Err(problem)).await,
+            Ok((_, Party::Machine(_))) | Err(_) => Err(self.recorder.refuse_stranger(problem)),
+        }
+    }
+
     /// The session's own person has proved themselves again, and nobody else.
     async fn step_up(&self, token: &SecretHash, human: Human, proof: Proof) -> Result<(), Problem> {
         let (session, _) = self.live(token).await.map_err(|problem| match problem.kind {
-            ProblemKind::Unauthenticated => self.refused(ProblemKind::SignIn, "the session is over: sign in again"),
+            ProblemKind::Unauthenticated => Problem::new(ProblemKind::SignIn, "the session is over: sign in again"),
             _ => problem,
         })?;
         let directory = &self.judge.access().now().directory;
         if directory.person(&session.principal).as_ref() != Ok(&human.person) {
             let detail = "you signed in as somebody else than before: sign out first";
-            return Err(self.refused(ProblemKind::SignIn, detail));
+            return Err(Problem::new(ProblemKind::SignIn, detail));
         }
         self.step_up_session(&session, human, proof).await
     }
@@ -233,7 +288,7 @@ impl Identity {
     pub(super) fn may_try(&self, address: Option<IpAddr>, now: Timestamp) -> Result<(), Problem> {
         self.sign_ins.take(&address.map(neighbourhood), now).map_err(|seconds| {
             let detail = "there were too many attempts to sign in from this address within a minute";
-            self.refused(ProblemKind::RateLimited, detail).retry_after(seconds)
+            Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
         })
     }
 
@@ -246,11 +301,11 @@ impl Identity {
             ProviderError::Unavailable(_) => {
                 tracing::error!(alarm = "identity.provider_down", %provider, %error, "people can't sign in");
                 let detail = format!("the identity provider `{provider}` can't be reached now");
-                self.refused(ProblemKind::ProviderUnavailable, detail).retry_after(5)
+                Problem::new(ProblemKind::ProviderUnavailable, detail).retry_after(5)
             }
             ProviderError::Refused(_) => {
                 tracing::warn!(%provider, %error, "a sign-in was refused");
-                self.refused(ProblemKind::SignIn, format!("{error}: sign in again"))
+                Problem::new(ProblemKind::SignIn, format!("{error}: sign in again"))
             }
         }
     }
@@ -259,4 +314,8 @@ impl Identity {
     fn text(&self) -> SecretText {
         hex::encode(self.secret()).into()
     }
+}
+
+fn again(what: &str) -> Problem {
+    Problem::new(ProblemKind::SignIn, format!("{what}: sign in again"))
 }

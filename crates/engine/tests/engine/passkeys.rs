@@ -25,7 +25,7 @@ pub fn key(seed: u8) -> SoftAuthenticator {
     SoftAuthenticator::from_seed(Algorithm::EdDSA, [seed; 32], RP, ORIGIN).unwrap()
 }
 
-fn bytes(text: &str) -> [u8; 32] {
+pub fn bytes(text: &str) -> [u8; 32] {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).unwrap();
     bytes

@@ -168,6 +168,9 @@ async fn what_comes_back_is_good_once_in_one_browser_from_one_provider() {
     assert_eq!(kind(nobody), ProblemKind::UnlinkedPrincipal);
     let opened = types(&doors.world.store.entries()).iter().filter(|kind| *kind == "session.opened").count();
     assert_eq!(opened, 1, "the first alone");
+    let expected = [("sign-in-refused".to_owned(), 7), ("unlinked-principal".to_owned(), 1)];
+    assert_eq!(counted(&doors.world, &doors.running).await, expected.into());
+    assert_eq!(doors.new_refusals(), [], "nobody of them is known");
 }
 
 #[tokio::test]
@@ -187,6 +190,8 @@ async fn who_steps_up_is_the_same_person_and_proves_it_anew() {
     };
     assert_eq!(kind(step_up("alice", 60).await), ProblemKind::SignIn, "an old proof");
     assert_eq!(kind(step_up("bob", 0).await), ProblemKind::SignIn, "somebody else");
+    let refused = ["alice", "bob"].map(|who| (who.to_owned(), "step_up".to_owned(), "sign-in-refused".to_owned()));
+    assert_eq!(doors.new_refusals(), refused, "whose session it is, and who signed in");
     assert_eq!(doors.caller(&alice.token).await.unwrap().shown.fresh.mfa_age_seconds, None);
     step_up("alice", 0).await.unwrap();
     assert_eq!(doors.caller(&alice.token).await.unwrap().shown.fresh.mfa_age_seconds, Some(0));
@@ -220,6 +225,8 @@ async fn one_address_tries_so_often_and_a_provider_that_is_down_says_so() {
     identity.send_away(&id, "/", None, Some("192.0.2.2".parse().unwrap())).await.unwrap();
     let unknown = identity.send_away(&"nobody".parse().unwrap(), "/", None, None).await;
     assert_eq!(kind(unknown), ProblemKind::NotFound);
+    let expected = ["not-found", "provider-unavailable", "rate-limited"].map(|problem| (problem.to_owned(), 1));
+    assert_eq!(counted(&doors.world, &doors.running).await, expected.into());
 }
 
 /// Of two replicas, each sees what the other opened and ended.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use halligan_core::event::Event;
 use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::{GroupId, PersonId};
 use halligan_engine::access::{Access, AccessInForce};
@@ -11,7 +12,7 @@ use halligan_engine::caller::{Minted, RequestAsk};
 use halligan_engine::fakes::fixtures;
 pub use halligan_engine::fakes::fixtures::ask;
 use halligan_engine::fakes::world::{FakeWorld, Running, caller};
-use halligan_engine::ports::{GrantStore as _, QueuedEntry, Sink};
+use halligan_engine::ports::{Clock as _, GrantStore as _, QueuedEntry, Sink};
 use halligan_engine::problem::{Problem, ProblemKind};
 use halligan_engine::reconcile::{Forwarding, ForwardingPorts};
 use halligan_policy::PolicySet;
@@ -124,4 +125,30 @@ pub fn refused<T: std::fmt::Debug>(world: &FakeWorld, outcome: Result<T, Problem
     assert_eq!(last["type"], "action.refused", "{last}");
     assert_eq!(last["data"]["problem"], kind.slug(), "{last}");
     problem
+}
+
+/// What was counted of strangers' refusals since the last time, by their problem. A minute goes by.
+pub async fn counted(world: &FakeWorld, running: &Running) -> BTreeMap<String, u64> {
+    let before = world.store.entries().len();
+    let recorder = running.broker.recorder();
+    recorder.close_window(world.clock.now()).await;
+    advance(world, 61);
+    recorder.close_window(world.clock.now()).await;
+    let mut counted = BTreeMap::new();
+    for queued in world.store.entries().split_off(before) {
+        if let Event::RefusalsCounted { counts, .. } = queued.sealed.entry.event {
+            counts.into_iter().for_each(|(problem, count)| *counted.entry(problem).or_default() += count);
+        }
+    }
+    counted
+}
+
+/// The refusals of people who are known, as entries have them: who, what, why.
+pub fn refusals(world: &FakeWorld) -> Vec<(String, String, String)> {
+    let entries = world.store.entries().into_iter().map(|queued| queued.sealed.entry);
+    let refused = entries.filter_map(|entry| match entry.event {
+        Event::ActionRefused { action, problem, .. } => Some((entry.actor.party?.as_str().to_owned(), action, problem)),
+        _ => None,
+    });
+    refused.collect()
 }
