@@ -1,7 +1,7 @@
 //! What browsers were sent away with.
 
 use async_trait::async_trait;
-use halligan_engine::ports::{Ceremonies, SecretHash, StoreError};
+use halligan_engine::ports::{Ceremonies, Room, SecretHash, StoreError};
 use jiff::Timestamp;
 use sqlx::{AnyConnection, Row as _};
 
@@ -17,7 +17,7 @@ impl Ceremonies for Database {
         key: &SecretHash,
         body: &str,
         expires_at: Timestamp,
-        max: u32,
+        room: Room,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if let Some(because) = key.flaw() {
@@ -25,7 +25,7 @@ impl Ceremonies for Database {
         }
         insist(|| async {
             let mut writing = self.write().await?;
-            let outcome = begin(&mut writing, key, body, expires_at, max, now).await;
+            let outcome = begin(&mut writing, key, body, expires_at, room, now).await;
             writing.end(outcome).await
         })
         .await
@@ -60,26 +60,31 @@ async fn begin(
     key: &SecretHash,
     body: &str,
     expires_at: Timestamp,
-    max: u32,
+    room: Room,
     now: Timestamp,
 ) -> Result<(), Failure> {
     // One after the other: each sees those that the others have begun.
     sqlx::query("UPDATE ceremonies_turn SET single = single").execute(&mut *connection).await?;
     let query = sqlx::query("DELETE FROM ceremonies WHERE expires_at <= $1").bind(instants::floor(now));
     query.execute(&mut *connection).await?;
-    let count = sqlx::query("SELECT COUNT(*) AS waiting FROM ceremonies").fetch_one(&mut *connection).await?;
-    if count.try_get::<i64, _>("waiting")? >= i64::from(max) {
-        return Err(StoreError::Conflict.into());
-    }
     let query = sqlx::query(
-        "INSERT INTO ceremonies (secret_sha256, expires_at, body) VALUES ($1, $2, $3) \
+        "INSERT INTO ceremonies (secret_sha256, expires_at, body, room) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (secret_sha256) DO NOTHING",
     );
-    let query = query.bind(&key.0).bind(instants::floor(expires_at)).bind(body);
-    match query.execute(connection).await?.rows_affected() {
-        1 => Ok(()),
-        _ => Err(StoreError::Conflict.into()),
+    let query = query.bind(&key.0).bind(instants::floor(expires_at)).bind(body).bind(room.name);
+    if query.execute(&mut *connection).await?.rows_affected() != 1 {
+        return Err(StoreError::Conflict.into());
     }
+    let query = sqlx::query("SELECT COUNT(*) AS waiting FROM ceremonies WHERE room = $1").bind(room.name);
+    let over = query.fetch_one(&mut *connection).await?.try_get::<i64, _>("waiting")? - i64::from(room.max);
+    if over > 0 {
+        let query = sqlx::query(
+            "DELETE FROM ceremonies WHERE secret_sha256 IN (SELECT c.secret_sha256 FROM ceremonies c \
+             WHERE c.room = $1 AND c.secret_sha256 <> $2 ORDER BY c.expires_at, c.secret_sha256 LIMIT $3)",
+        );
+        query.bind(room.name).bind(&key.0).bind(over).execute(connection).await?;
+    }
+    Ok(())
 }
 
 async fn take(connection: &mut AnyConnection, key: &SecretHash, now: Timestamp) -> Result<Option<String>, Failure> {

@@ -1,31 +1,31 @@
-//! Ceremonies: taken back once, in time, and never more than there may be.
+//! Ceremonies: taken back once, in time, and never more of a crowd than it has room for.
 
 use halligan_engine::fakes::fixtures::at;
-use halligan_engine::ports::StoreError;
+use halligan_engine::ports::{Room, StoreError};
 use jiff::SignedDuration;
 
 use crate::places::{Store, properties};
-use crate::sessions::hash;
+use crate::sessions::{hash, room};
 
 properties!(
     Store: a_ceremony_is_taken_back_once,
     of_several_who_take_it_at_once_one_gets_it,
     what_has_expired_is_not_given_back,
     a_secret_begins_one_ceremony,
-    there_are_never_more_than_may_be,
-    what_has_expired_makes_room,
-    whoever_may_have_more_is_not_shut_out,
+    there_are_never_more_than_there_is_room_for,
+    what_expires_first_gives_way,
+    a_crowd_takes_up_no_room_of_another,
     what_has_expired_is_forgotten_and_nothing_else,
 );
 
 async fn begin(store: &Store, number: u64, seconds: i64) {
-    store.ceremonies.begin(&hash(number), &format!("body {number}"), at(seconds), 1_000, at(0)).await.unwrap();
+    store.ceremonies.begin(&hash(number), &format!("body {number}"), at(seconds), room(1_000), at(0)).await.unwrap();
 }
 
 async fn a_ceremony_is_taken_back_once(store: Store) {
     assert_eq!(store.ceremonies.take(&hash(1), at(0)).await.unwrap(), None);
     let body = "{\"verifier\":\"it's \u{1f512}\\u0000\"}\n";
-    store.ceremonies.begin(&hash(1), body, at(60), 10, at(0)).await.unwrap();
+    store.ceremonies.begin(&hash(1), body, at(60), room(10), at(0)).await.unwrap();
     begin(&store, 2, 60).await;
     assert_eq!(store.ceremonies.take(&hash(3), at(1)).await.unwrap(), None);
     assert_eq!(store.ceremonies.take(&hash(1), at(1)).await.unwrap().as_deref(), Some(body));
@@ -61,7 +61,7 @@ async fn what_has_expired_is_not_given_back(store: Store) {
         ("it never was good", at(0), at(0), false),
     ];
     for (number, (name, expires_at, now, given)) in (1..).zip(cases) {
-        store.ceremonies.begin(&hash(number), "body", expires_at, 10, at(-1)).await.unwrap();
+        store.ceremonies.begin(&hash(number), "body", expires_at, room(10), at(-1)).await.unwrap();
         assert_eq!(store.ceremonies.take(&hash(number), now).await.unwrap().is_some(), given, "{name}");
         // Not by a clock that is behind either: it is spent.
         assert_eq!(store.ceremonies.take(&hash(number), at(0)).await.unwrap(), None, "{name}");
@@ -70,63 +70,73 @@ async fn what_has_expired_is_not_given_back(store: Store) {
 
 async fn a_secret_begins_one_ceremony(store: Store) {
     begin(&store, 1, 60).await;
-    let again = store.ceremonies.begin(&hash(1), "another", at(90), 10, at(1)).await;
+    let again = store.ceremonies.begin(&hash(1), "another", at(90), room(10), at(1)).await;
     assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
     assert_eq!(store.ceremonies.take(&hash(1), at(1)).await.unwrap().as_deref(), Some("body 1"));
-    store.ceremonies.begin(&hash(1), "another", at(90), 10, at(1)).await.unwrap();
+    store.ceremonies.begin(&hash(1), "another", at(90), room(10), at(1)).await.unwrap();
 }
 
-/// How many of these began, of as many at once.
-async fn begun(store: &Store, numbers: std::ops::Range<u64>, max: u32) -> u32 {
+/// Begins these, all at once.
+async fn begin_at_once(store: &Store, numbers: std::ops::Range<u64>, seconds: i64, room: Room) {
     let begins = numbers.map(|number| {
         let store = store.clone();
-        tokio::spawn(async move { store.ceremonies.begin(&hash(number), "body", at(60), max, at(0)).await })
+        tokio::spawn(async move { store.ceremonies.begin(&hash(number), "body", at(seconds), room, at(0)).await })
     });
-    let mut begun = 0;
     for begin in begins.collect::<Vec<_>>() {
-        match begin.await.unwrap() {
-            Ok(()) => begun += 1,
-            Err(StoreError::Conflict) => {}
-            Err(error) => panic!("{error}"),
+        begin.await.unwrap().unwrap();
+    }
+}
+
+/// Takes back what there is of these.
+async fn taken(store: &Store, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    let mut taken = Vec::new();
+    for number in numbers {
+        if store.ceremonies.take(&hash(number), at(1)).await.unwrap().is_some() {
+            taken.push(number);
         }
     }
-    begun
+    taken
 }
 
-async fn there_are_never_more_than_may_be(store: Store) {
-    assert_eq!(begun(&store, 1..2, 0).await, 0);
-    assert_eq!(begun(&store, 1..31, 10).await, 10);
-    assert_eq!(begun(&store, 31..61, 10).await, 0);
-    // What is taken back makes room for as many.
-    let mut taken = 0;
-    for number in 1..31 {
-        if taken < 3 {
-            taken += u32::from(store.ceremonies.take(&hash(number), at(1)).await.unwrap().is_some());
-        }
-    }
-    assert_eq!((taken, begun(&store, 61..91, 10).await), (3, 3));
+async fn there_are_never_more_than_there_is_room_for(store: Store) {
+    begin_at_once(&store, 1..31, 60, room(10)).await;
+    assert_eq!(taken(&store, 1..31).await.len(), 10);
+    // What was taken back has made room.
+    begin_at_once(&store, 31..34, 60, room(3)).await;
+    begin_at_once(&store, 34..35, 60, room(4)).await;
+    assert_eq!(taken(&store, 31..35).await, [31, 32, 33, 34]);
+    // Whoever has less room than there are leaves so many.
+    begin_at_once(&store, 40..60, 60, room(20)).await;
+    begin_at_once(&store, 60..61, 60, room(1)).await;
+    assert_eq!(taken(&store, 40..61).await, [60], "whoever comes is let in");
 }
 
-async fn what_has_expired_makes_room(store: Store) {
-    for number in 1..=4 {
-        begin(&store, number, 10).await;
+async fn what_expires_first_gives_way(store: Store) {
+    for (number, seconds) in [(1, 30), (2, 10), (3, 20)] {
+        store.ceremonies.begin(&hash(number), "body", at(seconds), room(3), at(0)).await.unwrap();
     }
-    begin(&store, 5, 90).await;
-    let begin = async |number, now| store.ceremonies.begin(&hash(number), "body", at(90), 5, at(now)).await;
-    assert!(matches!(begin(6, 9).await, Err(StoreError::Conflict)));
-    begin(6, 10).await.unwrap();
-    assert_eq!(store.ceremonies.forget_ceremonies(at(10), 100).await.unwrap(), 0, "it has forgotten them");
-    for number in 7..=9 {
-        begin(number, 10).await.unwrap();
-    }
-    assert!(matches!(begin(10, 10).await, Err(StoreError::Conflict)));
-    assert_eq!(store.ceremonies.take(&hash(5), at(11)).await.unwrap().as_deref(), Some("body 5"));
+    store.ceremonies.begin(&hash(4), "body", at(5), room(3), at(0)).await.unwrap();
+    store.ceremonies.begin(&hash(5), "body", at(40), room(3), at(0)).await.unwrap();
+    assert_eq!(taken(&store, 1..6).await, [1, 3, 5]);
+    // What has expired gives way before anything else.
+    begin(&store, 6, 2).await;
+    begin(&store, 7, 9).await;
+    store.ceremonies.begin(&hash(8), "body", at(90), room(2), at(2)).await.unwrap();
+    assert_eq!(taken(&store, 6..9).await, [7, 8]);
+    // Refused, it makes nobody give way.
+    begin(&store, 9, 60).await;
+    let again = store.ceremonies.begin(&hash(9), "another", at(90), room(1), at(1)).await;
+    assert!(matches!(again, Err(StoreError::Conflict)), "{again:?}");
+    assert_eq!(taken(&store, 9..10).await, [9]);
 }
 
-async fn whoever_may_have_more_is_not_shut_out(store: Store) {
-    assert_eq!(begun(&store, 1..20, 5).await, 5);
-    assert_eq!(begun(&store, 20..40, 8).await, 3);
-    assert_eq!(begun(&store, 40..60, 5).await, 0);
+async fn a_crowd_takes_up_no_room_of_another(store: Store) {
+    let strangers = Room { name: "sign-in", max: 5 };
+    begin_at_once(&store, 1..4, 10, room(3)).await;
+    begin_at_once(&store, 10..40, 60, strangers).await;
+    assert_eq!(taken(&store, 1..4).await, [1, 2, 3], "they were there first, and expire first");
+    begin_at_once(&store, 50..54, 10, room(3)).await;
+    assert_eq!((taken(&store, 50..54).await.len(), taken(&store, 10..40).await.len()), (3, 5));
 }
 
 async fn what_has_expired_is_forgotten_and_nothing_else(store: Store) {

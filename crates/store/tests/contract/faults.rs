@@ -15,7 +15,7 @@ use halligan_engine::ports::{
 use crate::import::import_of;
 use crate::passkeys::passkey;
 use crate::places::{explained, happened, tree};
-use crate::sessions::{entry, hash, login, proof, session};
+use crate::sessions::{entry, hash, login, proof, room, session};
 
 type Writing<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 type Write = fn(&FakeStore) -> Writing<'_>;
@@ -40,7 +40,7 @@ async fn filled() -> Arc<FakeStore> {
     let store = Arc::new(FakeStore::new());
     store.commit(entries(&[1, 2]), at(0)).await.unwrap();
     store.open(&session(1, "alice", 0), vec![], at(0)).await.unwrap();
-    Ceremonies::begin(&*store, &hash(2), "body", at(90), 9, at(0)).await.unwrap();
+    Ceremonies::begin(&*store, &hash(2), "body", at(90), room(9), at(0)).await.unwrap();
     store.saw_groups(&login("alice"), &["leads".parse().unwrap()].into(), at(0)).await.unwrap();
     store.keep(&passkey("a", "alice", 0), None, vec![], at(0)).await.unwrap();
     store
@@ -67,7 +67,7 @@ const WRITES: [(&str, Write); 17] = [
     ("end", |store| Box::pin(async { store.end(&hash(1), vec![entry(9)], at(9)).await.map(drop) })),
     ("end_of", |store| Box::pin(async { store.end_of(&[login("alice")].into()).await.map(drop) })),
     ("forget", |store| Box::pin(async { store.forget(at(9), at(9), 9).await.map(drop) })),
-    ("begin", |store| Box::pin(async { Ceremonies::begin(store, &hash(9), "body", at(9), 9, at(0)).await })),
+    ("begin", |store| Box::pin(async { Ceremonies::begin(store, &hash(9), "body", at(9), room(9), at(0)).await })),
     ("take", |store| Box::pin(async { store.take(&hash(2), at(0)).await.map(drop) })),
     ("forget_ceremonies", |store| Box::pin(async { store.forget_ceremonies(at(99), 9).await.map(drop) })),
     ("saw_groups", |store| Box::pin(async { store.saw_groups(&login("alice"), &BTreeSet::new(), at(9)).await })),

@@ -2,12 +2,15 @@
 
 use halligan_core::entry::Sealed;
 use halligan_engine::fakes::fixtures::{self, Asking, at, role_id};
-use halligan_engine::ports::{Cursor, Cursors, GrantStore, LogStore, QueuedEntry, RoleLedger, Version, WorkQueue};
+use halligan_engine::ports::{
+    Ceremonies as _, Cursor, Cursors, GrantStore, LogStore, QueuedEntry, RoleLedger, Version, WorkQueue,
+};
 use halligan_store::{Database, OpenError, migrate};
 use sqlx::{Connection, Row};
 
 use crate::import::import_of;
 use crate::places::{Place, Store, explained, happened, properties, tree};
+use crate::sessions::hash;
 
 properties!(
     Place: each_migration_runs_on_tables_with_rows,
@@ -51,6 +54,10 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
 
     migrate(&place.url, 6).await.unwrap();
     sqlx::query("INSERT INTO log_cursors VALUES ('siem', 1)").execute(&mut sql).await.unwrap();
+
+    migrate(&place.url, 7).await.unwrap();
+    let insert = sqlx::query("INSERT INTO ceremonies VALUES ($1, $2, 'body')").bind(hash(1).0);
+    insert.bind(at(60).as_millisecond()).execute(&mut sql).await.unwrap();
     sql.close().await.unwrap();
 
     let database = place.open().await;
@@ -62,6 +69,7 @@ async fn each_migration_runs_on_tables_with_rows(place: Place) {
     assert_eq!(database.record(&role_id("prod-admin")).await.unwrap().generation.0, 3);
     let cursor = database.cursor("siem").await.unwrap();
     assert_eq!(cursor, Cursor { position: 1, imports: 0 });
+    assert_eq!(database.take(&hash(1), at(1)).await.unwrap().as_deref(), Some("body"));
     // And life goes on: after the entries that there were, and not before their time.
     let store = Store::over(database);
     store.put(&Asking::new(1).active(), Some(Version(7))).await.unwrap();

@@ -156,12 +156,16 @@ impl Ceremonies for FakeStore {
     ) -> Result<(), StoreError> {
         self.write(|inner| {
             sound(key)?;
-            inner.ceremonies.retain(|_, ceremony| ceremony.expires_at > now);
+            let mut waiting: u32 = 0;
+            inner.ceremonies.retain(|_, ceremony| {
+                let waits = ceremony.expires_at > now;
+                waiting += u32::from(waits && ceremony.room == room.name);
+                waits
+            });
             if inner.ceremonies.contains_key(key) {
                 return Err(StoreError::Conflict);
             }
-            let of_room = inner.ceremonies.iter().filter(|(_, ceremony)| ceremony.room == room.name);
-            let over = (of_room.count() + 1).saturating_sub(usize::try_from(room.max).unwrap_or(usize::MAX));
+            let over = (waiting + 1).saturating_sub(room.max);
             for _ in 0..over {
                 let of_room = inner.ceremonies.iter().filter(|(_, ceremony)| ceremony.room == room.name);
                 let first = of_room.min_by_key(|(key, ceremony)| (ceremony.expires_at, &key.0));
