@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use halligan_core::actor::Party;
 use halligan_core::entry::Subject;
+use halligan_engine::caller::Caller;
 use halligan_engine::problem::ProblemKind;
 
 use crate::App;
@@ -35,7 +36,7 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
         Ok(caller) => caller,
         Err(internal) => return internal.into_response(),
     };
-    let mut response = admitted(&app, parts, body, next).await;
+    let mut response = admitted(&app, &caller, parts, body, next).await;
     if let Some(problem) = response.extensions_mut().get_mut::<ApiProblem>() {
         app.broker().refuse(&caller, action, Subject::broker("api"), problem.problem().clone()).await;
         if let Party::Human(human) = &caller.party {
@@ -48,12 +49,15 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
 }
 
 /// What somebody known is answered.
-async fn admitted(app: &App, parts: Parts, body: Body, next: Next) -> Response {
+async fn admitted(app: &App, caller: &Caller, parts: Parts, body: Body, next: Next) -> Response {
     let bytes = parts.uri.path_and_query().map_or(0, |text| text.as_str().len());
     if bytes > PATH_BYTES_MAX {
         let detail = format!("the path and query are {bytes} bytes: expected at most {PATH_BYTES_MAX}");
         let problem = ApiProblem::new(ProblemKind::TooLarge, detail).in_field("path");
         return problem.with_status(StatusCode::URI_TOO_LONG).into_response();
+    }
+    if let Err(problem) = app.broker().may_come_in(caller).await {
+        return ApiProblem::from(problem).into_response();
     }
     // What would be shown before the log was read may have ended long ago. The way
     // round an archive that can't be read must not need that archive, and whatever

@@ -129,6 +129,7 @@ impl Judge {
         let detail = match matter {
             Matter::Role(role) => format!("`{}` may not {action} on the role `{}`", asker.party.as_str(), role.id),
             Matter::Log => format!("`{}` may not {action} the log", asker.party.as_str()),
+            Matter::Broker if action == Action::SignIn => format!("`{}` may not sign in here", asker.party.as_str()),
             Matter::Broker => format!("`{}` may not {action} here", asker.party.as_str()),
         };
         let Decision { rules, unmet, mut obligations, can_be_healed, .. } = decision;

@@ -5,6 +5,7 @@
 mod answer;
 mod conditions;
 mod end;
+mod enter;
 mod extend;
 mod log;
 mod mint;

@@ -107,7 +107,13 @@ async fn who_opened_the_incident_does_not_acknowledge() {
 #[tokio::test]
 async fn no_policy_lets_somebody_acknowledge_their_own_request_or_exceed_a_limit() {
     let (world, groups) = world();
-    and(&groups, r#"@id("anything-goes") @satisfiedBy("nothing") permit (principal, action, resource);"#);
+    and(
+        &groups,
+        r#"@id("anything-goes") @satisfiedBy("nothing") permit (principal, action, resource);
+        @id("eight-hours") @satisfiedBy("nothing")
+        permit (principal, action in [Halligan::Action::"request", Halligan::Action::"extend"], resource)
+        when { context has durationSeconds && context.durationSeconds <= 9999999 };"#,
+    );
     let running = world.start();
     let too_long = halligan_engine::caller::RequestAsk { duration_seconds: 999_999, ..ask() };
     refused(&world, running.broker.request(&caller("alice"), too_long).await, ProblemKind::Duration);
@@ -115,6 +121,14 @@ async fn no_policy_lets_somebody_acknowledge_their_own_request_or_exceed_a_limit
     let own = running.broker.acknowledge(&caller("alice"), &id(&grant), &grant.request_hash.to_string(), None).await;
     refused(&world, own, ProblemKind::SamePerson);
     refused(&world, running.broker.mint(&caller("bob"), &id(&grant)).await, ProblemKind::WrongState);
+    // Nor with a limit of its own that is wider than the role's: an extension stops there, too.
+    let grant = active(&running.broker).await;
+    refused(&world, running.broker.extend(&caller("alice"), &id(&grant), 999_999, "more").await, ProblemKind::Duration);
+    refused(&world, running.broker.mint(&caller("bob"), &id(&grant)).await, ProblemKind::NotRequester);
+    let machine = Caller { party: fixtures::machine(None), ..caller("alice") };
+    let asked = running.broker.request(&caller("alice"), ask()).await.unwrap();
+    let by_machine = running.broker.acknowledge(&machine, &id(&asked), &asked.request_hash.to_string(), None).await;
+    refused(&world, by_machine, ProblemKind::NotPermitted);
 }
 
 #[tokio::test]
@@ -135,6 +149,32 @@ async fn a_rule_that_cannot_be_evaluated_refuses_and_is_told_once() {
     }
     let faulty = types(&world.store.entries()).iter().filter(|kind| *kind == "policy.faulty").count();
     assert_eq!(faulty, 1);
+}
+
+/// The permit doesn't count, those beside it do, and it is an alarm either way.
+#[tokio::test]
+async fn a_permit_that_cannot_be_evaluated_permits_nothing_and_is_told_once() {
+    let (world, groups) = world();
+    and(
+        &groups,
+        r#"
+        @id("overflows") permit (principal, action == Halligan::Action::"request", resource)
+        when { context has durationSeconds && context.durationSeconds * 9223372036854775807 > 1 };
+    "#,
+    );
+    let running = world.start();
+    for _ in 0..2 {
+        let problem = refused(&world, running.broker.request(&caller("carol"), ask()).await, ProblemKind::NotPermitted);
+        assert_eq!(problem.rules, ["requesters-may-ask", "overflows"], "those that could have");
+    }
+    running.broker.request(&caller("alice"), ask()).await.unwrap();
+    let entries = world.store.entries();
+    let told = entries.iter().filter_map(|entry| match &entry.sealed.entry.event {
+        Event::PolicyFaulty { because } => Some(because.as_str()),
+        _ => None,
+    });
+    let [told] = told.collect::<Vec<_>>()[..] else { panic!("it was told more than once, or not") };
+    assert!(told.starts_with("policy `overflows` could not be evaluated: integer overflow"), "{told}");
 }
 
 /// Every use case that the policy decides leaves an entry with the rules that did.
@@ -235,6 +275,24 @@ async fn a_person_removed_between_yes_and_mint_ends_it() {
         mint(&running.broker, &grant).await.unwrap();
         groups.remove(removed);
         refused(&world, mint(&running.broker, &grant).await, ProblemKind::UnlinkedPrincipal);
+    }
+}
+
+/// AssumeRole takes its time: who is removed meanwhile stops what it minted from leaving.
+#[tokio::test]
+async fn a_person_removed_while_credentials_are_minted_ends_it() {
+    for removed in ["alice", "bob"] {
+        let (world, groups) = world();
+        let running = world.start();
+        let grant = active(&running.broker).await;
+        world.aws.while_minting(move || groups.remove(removed));
+        refused(&world, mint(&running.broker, &grant).await, ProblemKind::RightLost);
+        let discarded = |event: &Event| match event {
+            Event::CredentialsDiscarded { because, .. } => Some(because.clone()),
+            _ => None,
+        };
+        let because = world.store.entries().iter().find_map(|entry| discarded(&entry.sealed.entry.event)).unwrap();
+        assert!(because.contains(removed), "{because}");
     }
 }
 

@@ -308,7 +308,8 @@ impl OccasionArgs {
             } else {
                 SignInMethod::Provider
             }),
-            provider_down: self.provider_down,
+            // The broker looks once a minute: that it is up is known.
+            provider_down: Some(self.provider_down),
             auth_age_seconds: self.auth_age.map(seconds),
             mfa_age_seconds: self.mfa_age.map(seconds),
             signed: self.signed,
@@ -417,7 +418,7 @@ fn asked(occasion: &Occasion, named: Option<&str>) -> String {
     if occasion.sign_in_method == Some(SignInMethod::Passkey) {
         parts.push("signed in with a passkey".to_owned());
     }
-    if occasion.provider_down {
+    if occasion.provider_down == Some(true) {
         parts.push("the identity provider down".to_owned());
     }
     parts.join(", ")

@@ -21,9 +21,12 @@ pub fn configuration(file: &Path) -> Result<Loaded, Failure> {
 #[must_use]
 pub fn of_configuration(loaded: &Loaded) -> World {
     let rules = &loaded.rules;
-    let people = rules.people.iter().map(|(id, person)| (id.clone(), Person { groups: person.groups.clone() }));
+    let people = rules
+        .people
+        .iter()
+        .map(|(id, person)| (id.clone(), Person { groups: person.groups.clone(), ..Person::default() }));
     let machines = rules.machines.iter();
-    let machines = machines.map(|(id, groups)| (id.clone(), Machine { groups: groups.clone(), on_behalf_of: None }));
+    let machines = machines.map(|(id, groups)| (id.clone(), Machine { groups: groups.clone(), ..Machine::default() }));
     World {
         people: people.collect(),
         machines: machines.collect(),
