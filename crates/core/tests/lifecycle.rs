@@ -220,6 +220,7 @@ fn check_state(grant: &Grant) {
                 assert!(!people.iter().any(|person| grant.is_requester(person)), "acknowledged by the requester");
             }
             Standing::Unacknowledged { ack_due } => {
+                assert!(activation.extended.is_empty(), "extended before it was acknowledged");
                 assert!(grant.request.emergency, "active without an acknowledgement and no emergency");
                 assert!(activation.fence() <= *ack_due, "an unacknowledged grant's fence is beyond its deadline");
                 if let State::Ended(ended) = &grant.state {
@@ -228,7 +229,14 @@ fn check_state(grant: &Grant) {
             }
         }
         assert_eq!(activation.ends_at.subsec_nanosecond(), 0, "an end is a whole second");
+        let extenders: BTreeSet<_> = activation.extended.iter().map(|extended| &extended.yes.by.person).collect();
+        assert_eq!(extenders.len(), activation.extended.len(), "one person's yes to two later ends");
+        assert!(!extenders.iter().any(|person| grant.is_requester(person)), "extended by the requester");
+        let end = activation.extended.last().map(|extended| extended.ends_at);
+        let asked = grant.request.duration;
         let lasted = activation.ends_at.duration_since(activation.activated_at);
+        assert_eq!(end, (lasted > asked).then_some(activation.ends_at), "a later end that nobody said yes to");
+        assert!(grant.rests_on().all(|(_, to)| to <= lasted.max(asked)), "a yes to more than there is");
         assert!(lasted <= grant.limits.total_max, "longer than the cap");
     }
     let json = serde_json::to_string(grant).unwrap();

@@ -3,8 +3,8 @@
 use halligan_core::actor::Party;
 use halligan_core::catalogue::Target;
 use halligan_core::grant::{
-    Acknowledged, Containment, Ended, Ending, Extension, Grant, NeverActive, Pending, Phase, RevokeCause, Standing,
-    State,
+    Acknowledged, Activation, Containment, Ended, Ending, Extended, Extension, Grant, NeverActive, Pending, Phase,
+    RevokeCause, Standing, State,
 };
 use halligan_core::incident::{IncidentRef, IncidentStatus, OpenIncident};
 use halligan_engine::caller::{ConsoleSignIn, GrantRecord, Minted, RoleOffer};
@@ -14,9 +14,9 @@ use halligan_log::passkey::Assertion;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::views::{
-    AcknowledgementView, ChallengeView, ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtensionView,
-    GrantState, GrantView, GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, PartyKind, RoleView,
-    SignatureBody, TargetView, TimelineEntry,
+    AcknowledgementView, ChallengeView, ConsoleView, ContainmentState, ContainmentView, CredentialsView, ExtendedView,
+    ExtensionView, GrantState, GrantView, GrantWithTimeline, IncidentRefView, IncidentState, IncidentView, PartyKind,
+    RoleView, SignatureBody, TargetView, TimelineEntry,
 };
 
 /// Who ended a grant and why, as far as there is a who and a why.
@@ -107,6 +107,7 @@ impl From<&Grant> for GrantView {
             acknowledgements_needed: needed(grant),
             acknowledged_by: acknowledged.map(|acknowledged| acknowledged.by.person.to_string()),
             acknowledged_at: acknowledged.map(|acknowledged| acknowledged.at),
+            extended: activation.map_or_else(Vec::new, extended),
             extension,
             ended_at: end.as_ref().map(|end| end.at),
             ended_by: end.as_ref().and_then(|end| end.by.clone()),
@@ -155,6 +156,16 @@ fn needed(grant: &Grant) -> u8 {
 impl From<&Acknowledged> for AcknowledgementView {
     fn from(acknowledged: &Acknowledged) -> Self {
         Self { by: acknowledged.by.person.to_string(), at: acknowledged.at, signed: acknowledged.signed }
+    }
+}
+
+fn extended(activation: &Activation) -> Vec<ExtendedView> {
+    activation.extended.iter().map(ExtendedView::from).collect()
+}
+
+impl From<&Extended> for ExtendedView {
+    fn from(extended: &Extended) -> Self {
+        Self { yes: AcknowledgementView::from(&extended.yes), ends_at: extended.ends_at }
     }
 }
 

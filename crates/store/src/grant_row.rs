@@ -113,6 +113,14 @@ pub fn illegal(grant: &Grant) -> Option<&'static str> {
             return Some("one person acknowledged it twice");
         }
     }
+    if let Some(activation) = grant.activation() {
+        if activation.extended.iter().any(|extended| grant.is_requester(&extended.yes.by.person)) {
+            return Some("the requester acknowledged its later end");
+        }
+        if activation.extended.last().is_some_and(|extended| extended.ends_at != activation.ends_at) {
+            return Some("its end is not the one that was acknowledged last");
+        }
+    }
     let needed = usize::from(grant.request.acknowledgements());
     match grant.activation().map(|activation| &activation.standing) {
         Some(Standing::Acknowledged(_)) if people.len() != needed => {

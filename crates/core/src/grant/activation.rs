@@ -9,7 +9,7 @@ impl Activation {
     /// Starts the clock.
     pub(super) fn begin(now: Timestamp, duration: SignedDuration, standing: Standing) -> Self {
         let ends_at = crate::floor_second(now + duration);
-        Self { activated_at: now, ends_at, standing, mints: Mints::default() }
+        Self { activated_at: now, ends_at, standing, extended: Vec::new(), mints: Mints::default() }
     }
 
     /// From this instant on no credentials of this activation work: the end,

@@ -7,8 +7,8 @@ use super::containment::{Containment, Evidence};
 use super::hash::{ExtensionHash, RequestHash};
 use super::refusal::Refusal;
 use super::state::{
-    Acknowledged, Activation, Active, Dropped, Ended, Ending, Extension, Grant, NeverActive, Pending, RevokeCause,
-    Standing, State,
+    Acknowledged, Activation, Active, Dropped, Ended, Ending, Extended, Extension, Grant, NeverActive, Pending,
+    RevokeCause, Standing, State,
 };
 use super::{Effect, Transition};
 use crate::actor::{Human, Party, Shown};
@@ -99,7 +99,7 @@ impl Grant {
                 self.request_extension(active, by, Asked { duration, reason, nonce, rules }, now)
             }
             (State::Active(active), Command::AcknowledgeExtension { by, hash, yes }) => {
-                self.acknowledge_extension(active, &by, hash, yes)
+                self.acknowledge_extension(active, by, hash, yes, now)
             }
             (State::Active(active), Command::DeclineExtension { by, reason, rules }) => {
                 self.differs(&by, "decline an extension of")?;
@@ -281,8 +281,15 @@ impl Grant {
         Ok(Transition { grant: self.with(state), events, effects: Vec::new() })
     }
 
-    fn acknowledge_extension(&self, active: &Active, by: &Human, hash: ExtensionHash, yes: Yes) -> Outcome {
-        self.differs(by, "acknowledge an extension of")?;
+    fn acknowledge_extension(
+        &self,
+        active: &Active,
+        by: Human,
+        hash: ExtensionHash,
+        yes: Yes,
+        now: Timestamp,
+    ) -> Outcome {
+        self.differs(&by, "acknowledge an extension of")?;
         let extension = active.extension.as_ref().ok_or(Refusal::NoExtension)?;
         if extension.hash != hash {
             return Err(Refusal::HashMismatch);
@@ -290,6 +297,9 @@ impl Grant {
         let ends_at = self.within_total(&active.activation, extension.duration)?;
         let mut activation = active.activation.clone();
         activation.ends_at = ends_at;
+        // Of one person the latest yes is the one to the most, and a row doesn't grow without end.
+        activation.extended.retain(|before| before.yes.by.person != by.person);
+        activation.extended.push(Extended { yes: yes.by(by, None, now), ends_at });
         let Yes { signed, rules, shown: Shown { fresh, .. }, incident_unknown: _ } = yes;
         let event = Event::ExtensionAcknowledged { extension_hash: hash, ends_at, signed, rules, fresh };
         let events = vec![Recorded::plain(event)];

@@ -20,8 +20,8 @@ pub use hash::{ExtensionHash, RequestHash, ScopeHash};
 pub use refusal::Refusal;
 pub use request::{Limits, Opening, Request, Resolved};
 pub use state::{
-    Acknowledged, Activation, Active, Dropped, Ended, Ending, Extension, Grant, Mints, NeverActive, Pending, Phase,
-    RevokeCause, Standing, State,
+    Acknowledged, Activation, Active, Dropped, Ended, Ending, Extended, Extension, Grant, Mints, NeverActive, Pending,
+    Phase, RevokeCause, Standing, State,
 };
 pub use warrant::{MintDraft, Warrant};
 

@@ -72,6 +72,9 @@ pub struct Activation {
     pub ends_at: Timestamp,
     /// Whose yes it has.
     pub standing: Standing,
+    /// Whose yes its later ends have: each person's latest, in their order. Rows of before say nothing of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extended: Vec<Extended>,
     /// What was issued.
     pub mints: Mints,
 }
@@ -105,6 +108,15 @@ pub struct Acknowledged {
     pub first: Option<Box<Acknowledged>>,
     /// When.
     pub at: Timestamp,
+}
+
+/// A second person's yes to a later end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extended {
+    /// Theirs.
+    pub yes: Acknowledged,
+    /// The end that they said yes to.
+    pub ends_at: Timestamp,
 }
 
 /// What was minted under an activation.
@@ -297,7 +309,7 @@ impl Grant {
         }
     }
 
-    /// Every yes that it has, the latest first.
+    /// Every yes that the request has, the latest first.
     pub fn acknowledged(&self) -> impl Iterator<Item = &Acknowledged> {
         let latest = match &self.state {
             State::Pending(pending) => pending.first.as_ref(),
@@ -310,6 +322,19 @@ impl Grant {
             State::Dropped(_) => None,
         };
         std::iter::successors(latest, |acknowledged| acknowledged.first.as_deref())
+    }
+
+    /// Every yes that credentials rest on, and to how long a grant it was said: those to the
+    /// request, then those to later ends.
+    pub fn rests_on(&self) -> impl Iterator<Item = (&Acknowledged, SignedDuration)> {
+        let activation = self.activation();
+        // Where nobody is known to have said yes to a later end, the first yes answers for all of it.
+        let first = activation.filter(|activation| activation.extended.is_empty()).map(Activation::length);
+        let first = first.unwrap_or(self.request.duration);
+        let later = activation.into_iter().flat_map(|Activation { activated_at, extended, .. }| {
+            extended.iter().map(|extended| (&extended.yes, extended.ends_at.duration_since(*activated_at)))
+        });
+        self.acknowledged().map(move |yes| (yes, first)).chain(later)
     }
 
     /// Whether something of it can still be used, or is still to be ended.

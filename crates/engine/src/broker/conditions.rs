@@ -113,7 +113,7 @@ impl Broker {
         self.permitted(requester, Action::Request, role, about).await
     }
 
-    /// Everybody who acknowledged the grant still may, by what they had shown then; returns the rules.
+    /// Everybody who acknowledged the grant, or a later end of it, still may, by what they had shown then; returns the rules.
     pub(super) async fn acknowledgers_still_may(
         &self,
         grant: &Grant,
@@ -121,13 +121,11 @@ impl Broker {
         incident: Option<&OpenIncident>,
     ) -> Result<Vec<String>, Problem> {
         let mut rules = Vec::new();
-        for acknowledged in grant.acknowledged() {
+        for (acknowledged, to) in grant.rests_on() {
             let party = acknowledged.by.clone().into();
             let other = acknowledger_beside(grant, &acknowledged.by.person);
-            // What they said yes to: a later end is another yes.
-            let duration = Some(grant.request.duration);
-            let about =
-                Occasion { signed: acknowledged.signed, acknowledger: other, duration, ..about(grant, incident) };
+            let (signed, duration) = (acknowledged.signed, Some(to));
+            let about = Occasion { signed, acknowledger: other, duration, ..about(grant, incident) };
             rules.extend(
                 self.permitted(Asker::new(&party, acknowledged.shown), Action::Acknowledge, role, about).await?,
             );

@@ -7,7 +7,7 @@ use halligan_engine::fakes::world::caller;
 use halligan_engine::problem::ProblemKind;
 
 use crate::policies::and;
-use crate::support::{ask, id, mint, refused, world};
+use crate::support::{active, ask, id, mint, refused, world};
 
 /// alice's grant of an hour, on bob's plain yes.
 async fn an_hour(broker: &Broker) -> Grant {
@@ -54,6 +54,27 @@ async fn the_yes_and_the_no_to_a_later_end_are_judged_by_what_it_comes_to() {
     later(broker, &grant, 1).await;
     let no = broker.decline(&caller("carol"), &id(&grant), "enough").await;
     assert_eq!(refused(&world, no, ProblemKind::NotPermitted).rules, ["an-hour-at-most"]);
+}
+
+/// Whoever said yes to the later end is asked about at each mint, as who said yes at first.
+#[tokio::test]
+async fn who_acknowledged_a_later_end_still_must_be_one_who_may() {
+    for extender in ["bob", "carol"] {
+        let (world, groups) = world();
+        let running = world.start();
+        let broker = &running.broker;
+        let grant = active(broker).await;
+        let hash = later(broker, &grant, 10_800).await;
+        broker.acknowledge(&caller(extender), &id(&grant), &hash, None).await.unwrap();
+        mint(broker, &grant).await.unwrap();
+
+        groups.put(extender, &[]);
+        refused(&world, mint(broker, &grant).await, ProblemKind::NotPermitted);
+        groups.put(extender, &["leads"]);
+        mint(broker, &grant).await.unwrap();
+        groups.remove(extender);
+        refused(&world, mint(broker, &grant).await, ProblemKind::UnlinkedPrincipal);
+    }
 }
 
 /// Each mint is judged by all of the grant, and each yes by what it was said to: bob, who may say

@@ -2,7 +2,7 @@
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
 use halligan_server::views::{
-    ContainmentState, ContainmentView, ExtensionView, GrantState, GrantView, PartyKind, TimelineEntry,
+    ContainmentState, ContainmentView, ExtendedView, ExtensionView, GrantState, GrantView, PartyKind, TimelineEntry,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -118,6 +118,11 @@ fn acknowledgement_lines(sheet: &mut Sheet, grant: &GrantView) {
     for given in &grant.acknowledgements {
         let signed = if given.signed { ", signed with a passkey" } else { "" };
         sheet.line("acknowledged", &format!("by {} at {}{signed}", given.by, words::at(given.at)));
+    }
+    for ExtendedView { yes, ends_at } in &grant.extended {
+        let signed = if yes.signed { ", signed with a passkey" } else { "" };
+        let to = words::at(*ends_at);
+        sheet.line("extended", &format!("to {to} by {} at {}{signed}", yes.by, words::at(yes.at)));
     }
     if let (Some(person), []) = (&grant.acknowledged_by, grant.acknowledgements.as_slice()) {
         let when = grant.acknowledged_at.map(|at| format!(" at {}", words::at(at))).unwrap_or_default();
@@ -356,6 +361,10 @@ mod tests {
             reason: "the restore takes longer".into(),
             acknowledge_by: now() + SignedDuration::from_mins(10),
         });
+        grant.extended = vec![ExtendedView {
+            yes: AcknowledgementView { by: "carol".into(), at: now(), signed: true },
+            ends_at: now() + SignedDuration::from_mins(30),
+        }];
         insta::assert_snapshot!(sheet(&grant, now(), PLAIN), @"
         grant         02z5IjAP8ychUMTu3yGwJV
         state         active, ends at 2026-03-01 03:10:00 UTC (in 30m)
@@ -368,6 +377,7 @@ mod tests {
         requested     2026-03-01 02:40:00 UTC
         active since  2026-03-01 02:40:00 UTC
         acknowledged  by bob at 2026-03-01 02:40:00 UTC
+        extended      to 2026-03-01 03:10:00 UTC by carol at 2026-03-01 02:40:00 UTC, signed with a passkey
         extension     of 15m, waits 10m more for a second person
         its reason    the restore takes longer
         request hash  6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b

@@ -243,6 +243,8 @@ revoked, its incident closed: revoked | by  | because its incident closed | Enfo
 revoked, not acknowledged in time: revoked | by  | because nobody acknowledged it in time | Fenced
 revoked, an emergency start declined: revoked | by bob | because not now | Enforcing
 returned: returned | by alice | because  | Enforcing
+active, extended twice: active | by  | because  | 
+returned, extended: returned | by alice | because  | Enforcing
 ";
     assert_eq!(shown, expected);
 }

@@ -133,6 +133,9 @@ pub struct GrantView {
     /// When they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_at: Option<Timestamp>,
+    /// Who said yes to later ends: each person's latest, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extended: Vec<ExtendedView>,
     /// A later end that waits for a second person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<ExtensionView>,
@@ -175,6 +178,17 @@ pub struct AcknowledgementView {
     pub at: Timestamp,
     /// Whether a passkey of theirs signed it. The log has the signature.
     pub signed: bool,
+}
+
+/// Somebody's yes to a later end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ExtensionGiven)]
+pub struct ExtendedView {
+    /// Theirs.
+    #[serde(flatten)]
+    pub yes: AcknowledgementView,
+    /// The end that they said yes to.
+    pub ends_at: Timestamp,
 }
 
 /// A pending extension.

@@ -17,8 +17,8 @@ pub use body::{
 };
 pub use catalogue::{IncidentState, IncidentView, RoleList, RoleView};
 pub use grant::{
-    AcknowledgementView, ContainmentState, ContainmentView, ExtensionView, GrantPage, GrantState, GrantView,
-    GrantWithTimeline, PartyKind, RevokedGrants, TimelineEntry,
+    AcknowledgementView, ContainmentState, ContainmentView, ExtendedView, ExtensionView, GrantPage, GrantState,
+    GrantView, GrantWithTimeline, PartyKind, RevokedGrants, TimelineEntry,
 };
 pub use log::{LogEntryView, OverrideBody, OverrideView};
 pub use me::{MeView, SignInList, SignInView};
