@@ -1,9 +1,10 @@
 //! Minting credentials: conditions, intent, AssumeRole beside the log, answer.
 
+use halligan_core::actor::Party;
 use halligan_core::event::{Event, Recorded};
 use halligan_core::grant::{Grant, MintDraft, Refusal, Transition, Warrant};
 use halligan_core::iam::{SessionName, SourceIdentity, session_policy};
-use halligan_core::id::MintId;
+use halligan_core::id::{MintId, PartyName};
 use jiff::Timestamp;
 
 use super::Broker;
@@ -188,7 +189,7 @@ impl Broker {
         }
     }
 
-    /// The right is read again after AssumeRole and before the answer.
+    /// The right is read again after AssumeRole and before the answer, and who still is there.
     async fn still_warranted(
         &self,
         caller: &Caller,
@@ -199,13 +200,25 @@ impl Broker {
         let Some(grant) = found.map(|found| found.grant) else {
             return Err(Problem::new(ProblemKind::RightLost, "the grant is gone"));
         };
-        if grant.still_warrants(warrant, self.ports.clock.now()) {
-            return Ok(());
-        }
-        let because = format!("the grant is {}", grant.phase());
+        let because = if grant.still_warrants(warrant, self.ports.clock.now()) {
+            match self.gone_meanwhile(caller, &grant) {
+                Some(gone) => format!("`{gone}` is no longer linked to the login that was used"),
+                None => return Ok(()),
+            }
+        } else {
+            format!("the grant is {}", grant.phase())
+        };
         self.discard(caller, &grant, warrant, credentials, &because).await;
         let detail = format!("{because}: what was minted meanwhile was discarded");
         Err(Problem::new(ProblemKind::RightLost, detail))
+    }
+
+    /// Whoever of those that the mint rests on has lost the login that was used.
+    fn gone_meanwhile(&self, caller: &Caller, grant: &Grant) -> Option<PartyName> {
+        let access = self.judge.access().now();
+        let acknowledgers = grant.rests_on().map(|(acknowledged, _)| Party::from(acknowledged.by.clone()));
+        let mut parties = acknowledgers.chain([caller.party.clone()]);
+        parties.find(|party| !access.directory.still(party)).map(|party| party.name())
     }
 
     async fn discard(

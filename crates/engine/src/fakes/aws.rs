@@ -33,6 +33,7 @@ struct State {
     inert: bool,
     skew: SignedDuration,
     mint_faults: VecDeque<MintError>,
+    meanwhile: VecDeque<Box<dyn FnOnce() + Send>>,
     write_faults: VecDeque<(Fault, RolePoliciesError)>,
     probes_refused: bool,
 }
@@ -56,6 +57,11 @@ impl FakeAws {
     /// The next AssumeRole comes to this. [`MintError::OutcomeUnknown`] mints all the same.
     pub fn fail_mint(&self, error: MintError) {
         self.state().mint_faults.push_back(error);
+    }
+
+    /// This happens while the next AssumeRole runs.
+    pub fn while_minting(&self, happens: impl FnOnce() + Send + 'static) {
+        self.state().meanwhile.push_back(Box::new(happens));
     }
 
     /// The next write of a role's policy comes to this.
@@ -144,6 +150,10 @@ impl Minter for FakeAws {
         }
         let role = draft.role_arn.to_string();
         let access_key_id = self.session(&role, warrant.grant(), draft.policy.fence(), draft.token_seconds);
+        let meanwhile = self.state().meanwhile.pop_front();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
         match fault {
             Some(error) => Err(error),
             None => Ok(Credentials {
