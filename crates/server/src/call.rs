@@ -1,5 +1,5 @@
 //! What a handler gets of a request: the caller, and a body that has been read,
-//! hashed and parsed. What is wrong with it is refused here, for the record too.
+//! hashed and parsed.
 
 use axum::RequestPartsExt;
 use axum::body::Bytes;
@@ -9,12 +9,12 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, StatusCode};
 use halligan_core::actor::{Channel, Party, Shown};
-use halligan_core::entry::Subject;
 use halligan_core::text::printable;
 use halligan_engine::caller::{Caller, IdempotencyUse};
 use halligan_engine::identity::Bearer;
 use halligan_engine::ports::{IdempotencyKey, SignInMethod};
 use halligan_engine::problem::{Problem, ProblemKind};
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -76,12 +76,9 @@ impl<B: Body> FromRequest<App> for Call<B> {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
-        let (mut parts, caller, bytes) = received(request, app).await?;
-        let checked = idempotency(&parts, &caller, &bytes).and_then(|used| Ok((used, parsed(&parts, &bytes)?)));
-        match checked {
-            Ok((idempotency, body)) => Ok(Self { caller: Caller { idempotency, ..caller }, body }),
-            Err(problem) => Err(refused(app, &mut parts, problem).await),
-        }
+        let (parts, caller, bytes) = received(request, app).await?;
+        let idempotency = idempotency(&parts, &caller, &bytes)?;
+        Ok(Self { caller: Caller { idempotency, ..caller }, body: parsed(&parts, &bytes)? })
     }
 }
 
@@ -89,18 +86,14 @@ impl FromRequest<App> for FreshCall {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiProblem> {
-        let (mut parts, caller, bytes) = received(request, app).await?;
-        let checked = if parts.headers.contains_key(IDEMPOTENCY_KEY) {
+        let (parts, caller, bytes) = received(request, app).await?;
+        if parts.headers.contains_key(IDEMPOTENCY_KEY) {
             let detail =
                 "this call takes no idempotency key: each one issues something new, and no answer of it is kept";
-            Err(ApiProblem::new(ProblemKind::IdempotencyNotSupported, detail).in_field("Idempotency-Key"))
-        } else {
-            parsed::<EmptyBody>(&parts, &bytes)
-        };
-        match checked {
-            Ok(EmptyBody {}) => Ok(Self { caller }),
-            Err(problem) => Err(refused(app, &mut parts, problem).await),
+            return Err(ApiProblem::new(ProblemKind::IdempotencyNotSupported, detail).in_field("Idempotency-Key"));
         }
+        let EmptyBody {} = parsed(&parts, &bytes)?;
+        Ok(Self { caller })
     }
 }
 
@@ -115,13 +108,13 @@ impl FromRequestParts<App> for Reading {
 impl<T: DeserializeOwned + Send + 'static> FromRequestParts<App> for Named<T> {
     type Rejection = ApiProblem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiProblem> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiProblem> {
         match parts.extract::<Path<T>>().await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let detail =
                     format!("the path can't be read: {}", printable(&rejection.body_text(), DETAIL_CHARACTERS_MAX));
-                Err(refused(app, parts, ApiProblem::new(ProblemKind::Invalid, detail).in_field("path")).await)
+                Err(ApiProblem::new(ProblemKind::Invalid, detail).in_field("path"))
             }
         }
     }
@@ -130,7 +123,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequestParts<App> for Named<T> {
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
     type Rejection = ApiProblem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiProblem> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiProblem> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(value)) => Ok(Self(value)),
             Err(rejection) => {
@@ -140,7 +133,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
                 let first = text.split_once(": ").map(|(name, _)| name).filter(|name| !name.contains(' '));
                 let field = first.map_or_else(|| field_of(text, ""), str::to_owned);
                 let problem = ApiProblem::new(ProblemKind::Invalid, format!("the query can't be read: {text}"));
-                Err(refused(app, parts, problem.in_field(field)).await)
+                Err(problem.in_field(field))
             }
         }
     }
@@ -155,23 +148,12 @@ pub(crate) fn caller(parts: &Parts, app: &App) -> Result<Caller, ApiProblem> {
     let address = parts.extensions.get::<Peer>().map(|Peer(peer)| app.address(peer.ip(), &parts.headers));
     let shown = Shown { channel: Channel::Api, fresh };
     let method = party.human().map(|_| SignInMethod::Provider);
-    Ok(Caller { party, shown, method, address, idempotency: None })
-}
-
-/// Records the refusal of something that never got as far as the engine.
-pub(crate) async fn refused(app: &App, parts: &mut Parts, problem: ApiProblem) -> ApiProblem {
-    match caller(parts, app) {
-        Ok(caller) => {
-            let action = action(parts);
-            app.broker().refuse(&caller, action, Subject::broker("api"), problem.problem().clone()).await;
-            problem
-        }
-        Err(internal) => internal,
-    }
+    let provider_proof_age = fresh.auth_age_seconds.map(SignedDuration::from_secs);
+    Ok(Caller { party, shown, method, provider_proof_age, address, idempotency: None })
 }
 
 /// The verb of a route: entries know no paths.
-fn action(parts: &Parts) -> &'static str {
+pub(crate) fn action(parts: &Parts) -> &'static str {
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     match (parts.method.as_str(), route) {
         ("POST", "/v1/grants") => "request",
@@ -183,6 +165,9 @@ fn action(parts: &Parts) -> &'static str {
         ("POST", "/v1/grants/{id}/return") => "return",
         ("POST", "/v1/grants/{id}/revoke" | "/v1/revocations") => "revoke",
         ("POST", "/v1/log/override" | "/v1/log/override/end") => "override_log",
+        ("POST", "/v1/me/sessions/{id}/end") => "end_session",
+        ("POST", "/v1/me/sessions/end" | "/v1/people/{person}/sessions/end") => "sign_out",
+        ("POST", "/v1/people/{person}/passkeys/remove") => "remove_passkey",
         ("GET", _) => "read",
         _ => "call",
     }
@@ -190,17 +175,16 @@ fn action(parts: &Parts) -> &'static str {
 
 /// Takes a request apart, its body read whole.
 async fn received(request: Request, app: &App) -> Result<(Parts, Caller, Bytes), ApiProblem> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     let caller = caller(&parts, app)?;
-    let problem = match Bytes::from_request(Request::from_parts(parts.clone(), body), app).await {
+    Err(match Bytes::from_request(Request::from_parts(parts.clone(), body), app).await {
         Ok(bytes) => return Ok((parts, caller, bytes)),
         Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))) => ApiProblem::new(
             ProblemKind::TooLarge,
             format!("the body is larger than {BODY_BYTES_MAX} bytes: send at most that"),
         ),
         Err(_) => ApiProblem::new(ProblemKind::Invalid, "the body broke off before its end: send it whole"),
-    };
-    Err(refused(app, &mut parts, problem).await)
+    })
 }
 
 fn idempotency(parts: &Parts, caller: &Caller, body: &[u8]) -> Result<Option<IdempotencyUse>, ApiProblem> {

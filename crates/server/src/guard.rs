@@ -73,7 +73,8 @@ async fn admitted(app: &App, caller: &Caller, parts: Parts, body: Body, next: Ne
 fn is_always_served(parts: &Parts) -> bool {
     let path = parts.uri.path();
     let ends = ["/revoke", "/return", "/decline", "/withdraw"].iter().any(|end| path.ends_with(end));
-    path.starts_with("/log/override") || path == "/revocations" || (path.starts_with("/grants/") && ends)
+    let shuts_out = path.ends_with("/sessions/end") || path.ends_with("/passkeys/remove");
+    path.starts_with("/log/override") || path == "/revocations" || shuts_out || (path.starts_with("/grants/") && ends)
 }
 
 /// Nothing is at this path.

@@ -63,6 +63,18 @@ refusals! {
 }
 
 refusals! {
+    /// What a question to somebody else can be refused with.
+    LookupRefusals {
+        Malformed = 400, "A field, parameter or header is malformed, missing or unknown";
+        Unauthenticated = 401, "No usable bearer token";
+        Forbidden = 403, "The login belongs to nobody here, or the policy does not permit it";
+        RateLimited = 429, "Too many of the caller's within a minute";
+        Internal = 500, "Something is broken here";
+        Unavailable = 503, "The store does not answer, or the request took too long";
+    }
+}
+
+refusals! {
     /// What a call that changes something can be refused with.
     CommandRefusals {
         Malformed = 400, "A field, parameter or header is malformed, missing or unknown";
@@ -141,6 +153,7 @@ impl Modify for Bearer {
         (name = "grants", description = "From request to end"),
         (name = "credentials", description = "What a grant is for: each call is a new, logged issuance"),
         (name = "catalogue", description = "What can be asked for, and on which occasion"),
+        (name = "people", description = "Where somebody is signed in, and the end of it"),
         (name = "log", description = "The record of every step, verifiable by anybody who may read it"),
         (name = "operations", description = "For whoever runs the broker")
     )

@@ -14,7 +14,9 @@ mod grants;
 mod home;
 mod origin;
 mod passkeys;
+mod people;
 mod refusal;
+mod sessions;
 mod show;
 mod sign_in;
 mod step_up;
@@ -66,6 +68,13 @@ pub(crate) fn router(app: &App) -> Router<App> {
         .route("/passkeys/confirm", post(passkeys::confirm))
         .route("/passkeys/confirm/challenge", post(passkeys::challenge_to_confirm))
         .route("/passkeys/remove", post(passkeys::remove))
+        .route("/sessions", get(sessions::list))
+        .route("/sessions/end", post(sessions::end))
+        .route("/sessions/everywhere", post(sessions::everywhere))
+        .route("/people", get(people::list))
+        .route("/people/{person}", get(people::one))
+        .route("/people/{person}/sign-out", post(people::sign_out))
+        .route("/people/{person}/passkeys/remove", post(people::remove_passkey))
         .layer(origin::layer(app))
         .layer(from_fn(origin::says_where_it_is_from))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PAGE_TIMEOUT))

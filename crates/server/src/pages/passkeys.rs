@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use halligan_engine::identity::{ChallengeAsk, EnrolmentAsk, PasskeyAnswer, PasskeyStanding};
+use halligan_engine::ports::Obligation;
 use halligan_log::passkey::{Algorithm, Registration, person_hash};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use super::frame::{Frame, page};
 use super::refusal::Refusal;
 use super::see;
 use super::show::{Moment, Span, fingerprint};
+use super::step_up::StepUp;
 use super::visit::SignedIn;
 use crate::App;
 use crate::routes::finished;
@@ -24,10 +26,12 @@ const PATH: &str = "/passkeys";
 #[template(path = "passkeys.html")]
 struct Page {
     frame: Frame,
-    wait: Span,
+    /// How long after a notice a passkey counts; none: nobody is told of any.
+    wait: Option<Span>,
     mine: Vec<Shown>,
     may_enrol: bool,
-    no_enrolment: &'static str,
+    no_enrolment: String,
+    step_up: Option<StepUp>,
     others: Vec<Shown>,
 }
 
@@ -95,13 +99,25 @@ pub(super) async fn list(State(app): State<App>, SignedIn { visitor, frame }: Si
     let mine = identity.passkeys(&visitor.caller).await?;
     let others = identity.passkeys_to_confirm(&visitor.caller).await?;
     let shown = |standings: Vec<PasskeyStanding>| standings.into_iter().map(|one| Shown::new(one, now)).collect();
-    let (may_enrol, no_enrolment) = match (identity.settings().rp_id.is_some(), visitor.is_past_provider()) {
-        (false, _) => (false, "Passkeys need a host name, and this broker's public URL has an address."),
-        (true, true) => (false, "Who came in by a passkey can't enrol another. Sign in through the identity provider."),
-        (true, false) => (true, ""),
+    let (no_enrolment, step_up) = match (identity.settings().rp_id.is_some(), identity.may_enrol(&visitor.caller)) {
+        (false, _) => {
+            (Some("Passkeys need a host name, and this broker's public URL has an address.".to_owned()), None)
+        }
+        (true, Ok(_)) => (None, None),
+        (true, Err(problem)) if problem.obligations.contains(&Obligation::StepUp) => {
+            let within = Span(identity.settings().enrol_within);
+            let why = format!("Only who has proved to the identity provider within {within} who they are enrols one.");
+            (Some(why), Some(StepUp::at_provider(&app, &visitor, PATH)))
+        }
+        (true, Err(_)) => {
+            let why = "Who came in by a passkey can't enrol another. Sign in through the identity provider.";
+            (Some(why.to_owned()), None)
+        }
     };
-    let wait = Span(identity.settings().enrolment_wait);
-    Ok(page(&Page { frame, wait, mine: shown(mine), may_enrol, no_enrolment, others: shown(others) }))
+    let wait = identity.tells_of_enrolments().then_some(Span(identity.settings().enrolment_wait));
+    let (mine, others) = (shown(mine), shown(others));
+    let (may_enrol, no_enrolment) = (no_enrolment.is_none(), no_enrolment.unwrap_or_default());
+    Ok(page(&Page { frame, wait, mine, may_enrol, no_enrolment, step_up, others }))
 }
 
 impl Shown {
@@ -149,8 +165,13 @@ pub(super) async fn enrol(
 ) -> Result<Response, Refusal> {
     let Made { nonce, registration } = answer(&text)?;
     let ask = EnrolmentAsk { nonce, label, registration };
-    let (broker, caller) = (app.broker().clone(), visitor.caller);
-    finished(async move { broker.identity().enrol(&caller, ask, caller.address).await }).await.map_err(back)?;
+    let (broker, enroller) = (app.broker().clone(), visitor.caller.clone());
+    let outcome = finished(async move { broker.identity().enrol(&enroller, ask, enroller.address).await }).await;
+    outcome.map_err(|problem| {
+        let refusal = back(problem);
+        let step_up = refusal.problem().obligations.contains(&Obligation::StepUp);
+        refusal.with_step_up(step_up.then(|| StepUp::at_provider(&app, &visitor, PATH)))
+    })?;
     Ok(see(PATH))
 }
 

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 #[template(source = r#"<time datetime="{{ at }}">{{ text }}</time> ({{ from_now }})"#, ext = "html")]
 pub(super) struct Moment {
     at: String,
-    text: String,
+    pub text: String,
     from_now: String,
 }
 

@@ -38,6 +38,13 @@ impl StepUp {
     }
 }
 
+impl StepUp {
+    /// As [`StepUp::new`], where a passkey's proof doesn't help.
+    pub(super) fn at_provider(app: &App, visitor: &Visitor, back_to: &str) -> Self {
+        Self { passkey: false, ..Self::new(app, visitor, back_to) }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "step_up.html")]
 struct Choose {

@@ -131,7 +131,9 @@ fn action(request: &Request) -> &'static str {
         (_, "/grants/{id}/decline") => "decline",
         (_, "/passkeys" | "/passkeys/challenge") => "enrol_passkey",
         (_, "/passkeys/confirm" | "/passkeys/confirm/challenge") => "confirm_passkey",
-        (_, "/passkeys/remove") => "remove_passkey",
+        (_, "/passkeys/remove" | "/people/{person}/passkeys/remove") => "remove_passkey",
+        (_, "/sessions/end") => "end_session",
+        (_, "/sessions/everywhere" | "/people/{person}/sign-out") => "sign_out",
         _ => "call",
     }
 }
@@ -198,7 +200,8 @@ impl FromRequestParts<App> for SignedIn {
             Err(problem) => return Err(Turned::Refused(problem.clone().into())),
         };
         // What would be shown before the log was read may have ended long ago. To say no is always safe.
-        if !parts.uri.path().ends_with("/decline") {
+        let ends = ["/decline", "/sessions/end", "/sessions/everywhere", "/sign-out"];
+        if !ends.iter().any(|end| parts.uri.path().ends_with(end)) {
             app.broker().serving().await.map_err(|problem| Turned::Refused(problem.into()))?;
         }
         Ok(Self { visitor, frame })

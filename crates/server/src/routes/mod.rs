@@ -8,6 +8,7 @@ mod me;
 mod operations;
 mod revocations;
 mod roles;
+mod sessions;
 mod work;
 
 use std::any::Any;
@@ -39,6 +40,7 @@ use crate::openapi;
 use crate::pages;
 use crate::problem::{ApiProblem, render};
 
+pub(crate) use sessions::session_named;
 pub(crate) use work::finished;
 
 /// How long a request may take, body and all. A mint takes up to about 20 s: its
@@ -63,6 +65,12 @@ pub(crate) fn v1() -> OpenApiRouter<App> {
         .routes(routes!(roles::roles))
         .routes(routes!(incidents::incident))
         .routes(routes!(me::me))
+        .routes(routes!(sessions::mine))
+        .routes(routes!(sessions::end))
+        .routes(routes!(sessions::everywhere))
+        .routes(routes!(sessions::of_another))
+        .routes(routes!(sessions::passkeys))
+        .routes(routes!(sessions::remove_passkey))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(log::personal))

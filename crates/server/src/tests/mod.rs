@@ -10,6 +10,7 @@ mod life;
 mod log;
 mod machines;
 mod malformed;
+mod sessions;
 mod step_up;
 mod strangers;
 
@@ -388,6 +389,7 @@ pub(crate) fn access() -> Access {
 fn identity_ports(world: &FakeWorld) -> IdentityPorts {
     IdentityPorts {
         sessions: world.store.clone(),
+        sign_outs: world.store.clone(),
         ceremonies: world.store.clone(),
         groups: world.store.clone(),
         passkeys: world.store.clone(),

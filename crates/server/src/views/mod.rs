@@ -9,6 +9,7 @@ mod grant;
 mod log;
 mod me;
 mod secret;
+mod sessions;
 
 pub use answer::{ProblemView, StatusView};
 pub use body::{
@@ -23,3 +24,4 @@ pub use grant::{
 pub use log::{LogEntryView, OverrideBody, OverrideView};
 pub use me::{MeView, SignInList, SignInView};
 pub use secret::{ConsoleView, CredentialsView};
+pub use sessions::{PasskeyList, PasskeyRemovalBody, PasskeyView, SessionList, SessionView, SignedOutView};

@@ -8,6 +8,7 @@ mod frame;
 mod html;
 mod keys;
 mod origins;
+mod sessions;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use halligan_engine::access::Access;
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::caller::RequestAsk;
 use halligan_engine::fakes::fixtures;
+use halligan_engine::fakes::identity::FakeNotices;
 use halligan_engine::fakes::world::{FakeWorld, caller, identity_settings};
 use halligan_engine::identity::{IdentityPorts, IdentitySettings};
 use halligan_engine::ports::{AuthorizeAsk, Claims, IdentityProvider, Passkey, Passkeys as _, ProviderError, Returned};
@@ -103,6 +105,17 @@ impl Site {
     ) -> Self {
         let mut world = FakeWorld::new(access);
         world.providers = providers.into_iter().map(|(name, provider)| (name.parse().unwrap(), provider)).collect();
+        Self::over(world, identity)
+    }
+
+    /// Where somebody takes notices to people.
+    pub fn telling(access: Access, identity: IdentitySettings) -> Self {
+        let mut world = Self::with(access, identity.clone()).world;
+        world.notices = Some(Arc::new(FakeNotices::default()));
+        Self::over(world, identity)
+    }
+
+    fn over(world: FakeWorld, identity: IdentitySettings) -> Self {
         let aws = Arc::new(world.aws.clone());
         let ports = Ports {
             clock: world.clock.clone(),
@@ -113,11 +126,12 @@ impl Site {
             access: world.access.clone(),
             identity: IdentityPorts {
                 sessions: world.store.clone(),
+                sign_outs: world.store.clone(),
                 ceremonies: world.store.clone(),
                 groups: world.store.clone(),
                 passkeys: world.store.clone(),
                 providers: world.providers.clone(),
-                notices: None,
+                notices: world.notices.clone(),
             },
             incidents: world.incidents.clone(),
             minter: aws.clone(),
