@@ -5,15 +5,16 @@ use std::fs;
 
 use halligan_log::passkey::Algorithm;
 use halligan_log::passkey::soft::SoftAuthenticator;
+use reqwest::header::{ACCEPT, COOKIE, ORIGIN};
 use serde_json::{Value, json};
 use toml::Table;
 
 use crate::support::browser::Browser;
 use crate::support::bucket;
 use crate::support::chromium::{Chromium, Seen};
+use crate::support::log::Entry;
 use crate::support::mail::MailServer;
-use crate::support::provider::{Provider, WEB};
-use crate::support::stand_in::free_port;
+use crate::support::sign_in::Place;
 use crate::support::{Broker, World, root};
 
 /// A passkey counts a day after its notice. Hers was enrolled some time before that.
@@ -27,57 +28,19 @@ forbid (principal, action == Halligan::Action::"acknowledge", resource == Hallig
 unless { context.signed };
 "#;
 
-struct Place {
-    url: String,
-    provider_port: u16,
-}
-
-impl Place {
-    fn new(world: &World) -> Self {
-        let (_, port) = world.broker.url.rsplit_once(':').unwrap();
-        Self { url: format!("http://localhost:{port}"), provider_port: free_port() }
+/// alice, bob and carol have logins there, a mail address each, and a policy that demands signatures.
+fn configure(world: &mut World, place: &Place, mail: &MailServer) {
+    place.configure(world, &[("alice", &["alice"]), ("bob", &["bob"]), ("carol", &["carol"])]);
+    for name in ["alice", "bob", "carol"] {
+        let person = world.config["people"][name].as_table_mut().unwrap();
+        person.insert("mail".into(), format!("{name}@example.com").into());
     }
-
-    /// The provider, with its clock so far behind.
-    fn provider(&self, seconds_ago: i64) -> Provider {
-        Provider::with(&json!({
-            "port": self.provider_port,
-            "redirect_uris": [format!("{}/sign-in/example/callback", self.url)],
-            "seconds_ago": seconds_ago,
-        }))
-    }
-
-    /// alice, bob and carol have logins there, a mail address each, and a policy that demands signatures.
-    fn configure(&self, config: &mut Table, mail: &MailServer) {
-        let issuer = format!("http://127.0.0.1:{}", self.provider_port);
-        let section = format!(
-            r#"
-            issuer = "{issuer}"
-            audience = "halligan-api"
-            people = true
-            discovery = true
-            [sign_in]
-            name = "example"
-            client_id = "{}"
-            client_secret = {{ env = "HALLIGAN_TEST_CLIENT_SECRET" }}
-            "#,
-            WEB.0
-        );
-        config["issuers"].as_array_mut().unwrap().push(section.parse::<Table>().unwrap().into());
-        for name in ["alice", "bob", "carol"] {
-            let person = config["people"][name].as_table_mut().unwrap();
-            let login: Table = format!("issuer = \"{issuer}\"\nsubject = \"{name}\"").parse().unwrap();
-            person["principals"].as_array_mut().unwrap().push(login.into());
-            person.insert("mail".into(), format!("{name}@example.com").into());
-        }
-        config["server"].as_table_mut().unwrap().insert("public_url".into(), self.url.clone().into());
-        let more = format!(
-            "[mail]\nserver = \"127.0.0.1:{}\"\nsecurity = \"none\"\nfrom = \"Halligan <halligan@example.com>\"\n\
-             [policy]\ndirectory = \"policies\"\n",
-            mail.port
-        );
-        config.extend(more.parse::<Table>().unwrap());
-    }
+    let more = format!(
+        "[mail]\nserver = \"127.0.0.1:{}\"\nsecurity = \"none\"\nfrom = \"Halligan <halligan@example.com>\"\n\
+         [policy]\ndirectory = \"policies\"\n",
+        mail.port
+    );
+    world.config.extend(more.parse::<Table>().unwrap());
 }
 
 /// carol, whose browser and passkey are programs.
@@ -136,6 +99,10 @@ fn has(seen: &Seen, words: &[&str]) {
     }
 }
 
+fn is_session(entry: &Entry, kind: &str, person: &str) -> bool {
+    entry.kind() == kind && entry.person() == Some(person)
+}
+
 async fn picture(chromium: &mut Chromium, who: &str, name: &str) {
     let directory = root().join("target/pages");
     fs::create_dir_all(&directory).unwrap();
@@ -157,7 +124,7 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     let mut world = World::without_broker().await;
     let place = Place::new(&world);
     let mut mail = MailServer::start().await;
-    place.configure(&mut world.config, &mail);
+    configure(&mut world, &place, &mail);
     let log_key = bucket::key(&world).await;
     let log = world.config["log"].as_table_mut().unwrap();
     log.extend("key.file = \"log.key\"".parse::<Table>().unwrap());
@@ -166,12 +133,11 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     fs::create_dir(&policies).unwrap();
     fs::copy(root().join("policies/default.cedar"), policies.join("default.cedar")).unwrap();
     fs::write(policies.join("signed.cedar"), POLICY).unwrap();
-    world.broker.set("HALLIGAN_TEST_CLIENT_SECRET", WEB.1);
 
     // Yesterday, carol enrolled her passkey, and was told so by mail.
     let mut carol = Carol::new(&place.url);
     {
-        let _provider = place.provider(SECONDS_AGO);
+        let _provider = place.provider(json!({"seconds_ago": SECONDS_AGO}));
         let mut yesterday: Broker = world.broker.beside(&world.broker.url, &world.directory().join("halligan.toml"));
         let library = std::env::var("HALLIGAN_FAKETIME").expect("set HALLIGAN_FAKETIME or run tests/run");
         yesterday.set("LD_PRELOAD", &library);
@@ -188,7 +154,7 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     }
 
     // Today bob enrols his, and carol vouches for it.
-    let _provider = place.provider(0);
+    let provider = place.provider(json!({}));
     world.broker.start().await;
     let mut chromium = Chromium::start();
     sign_in(&mut chromium, "bob", &format!("{}/passkeys", place.url), "You have none yet").await;
@@ -231,9 +197,61 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     let faults: Vec<_> = faults.iter().filter(|fault| !fault.contains("Failed to load resource")).collect();
     assert!(faults.is_empty(), "{faults:#?}");
 
-    // The session is over for good.
+    // The session is over for good, also for whoever has a copy of its cookie.
+    let cookie = chromium.cookies("bob").await;
+    world.remember_secret(cookie.split_once('=').unwrap().1);
     chromium.press("bob", "Sign out", "Sign in with example").await;
-    chromium.open("bob", &url).await;
+    let seen = chromium.open("bob", &url).await;
+    assert!(seen.url.starts_with(&format!("{}/sign-in?back_to=", place.url)), "{seen:?}");
+    has(&seen, &["Sign in"]);
+    let replayed = world.http().get(&url).header(COOKIE, &cookie).send().await.unwrap();
+    assert_eq!(replayed.url().path(), "/sign-in");
+    let replayed = world.http().post(format!("{url}/decline")).header(COOKIE, &cookie).header(ORIGIN, &place.url);
+    let replayed = world.send(replayed.header(ACCEPT, "application/json").form(&[("reason", "none")])).await;
+    assert_eq!(replayed.status, 401, "{replayed:#?}");
+    replayed.problem("unauthenticated");
+    let opened = world.logged("his session", |entry| is_session(entry, "session.opened", "bob")).await;
+    let ended = world.logged("its end", |entry| is_session(entry, "session.ended", "bob")).await;
+    assert_eq!(ended.data()["session"], opened.data()["session"]);
+
+    // While the provider is there, nobody comes in past it.
+    let sign_in = format!("{}/sign-in", place.url);
+    chromium.open("bob", &sign_in).await;
+    let seen = chromium.press("bob", "Sign in with a passkey", "The policy does not permit it").await;
+    has(&seen, &["wait until the identity provider is known to be down"]);
+    let refused = world.logged("his refusal", |entry| {
+        entry.kind() == "action.refused" && entry.data()["action"] == "sign_in" && entry.person() == Some("bob")
+    });
+    assert_eq!(refused.await.data()["problem"], "not-permitted");
+    drop(provider);
+    assert!(world.broker.stop().await.success());
+    world.broker.start().await;
+    world.logged("the replay, counted", |entry| entry.data()["counts"]["unauthenticated"] == 1).await;
+    chromium.open("bob", &format!("{}/sign-in?back_to=/passkeys", place.url)).await;
+    let seen = chromium.press("bob", "Sign in with a passkey", "past the identity provider").await;
+    assert_eq!(seen.url, format!("{}/passkeys", place.url));
+    has(&seen, &["Signed in as bob", "This was reported", "can't enrol another"]);
+    picture(&mut chromium, "bob", "past-provider").await;
+    assert_eq!(chromium.barriers("bob").await, [""; 0]);
+    let opened = world.logged("his way in", |entry| entry.data()["method"] == "passkey").await;
+    assert_eq!((opened.kind(), opened.person()), ("session.opened", Some("bob")));
+    assert_eq!(opened.data()["rules"], json!(["sign-in-by-passkey-while-provider-is-down"]));
+    let by_passkey = json!({"issuer": "halligan:passkey", "subject": credential});
+    assert_eq!(opened.entry["actor"]["principal"], by_passkey);
+    let alarms = world.broker.trace().into_iter().filter(|line| line["alarm"] == "session.opened_by_passkey");
+    let alarms: Vec<_> = alarms.map(|line| (line["level"].clone(), line["session"].clone())).collect();
+    assert_eq!(alarms, [(json!("ERROR"), opened.data()["session"].clone())]);
+
+    // There he does what he is there for.
+    let grant = world.post("alice", "/v1/grants", &body).await.ok();
+    chromium.open("bob", &format!("{}/grants/{}", place.url, grant["id"].as_str().unwrap())).await;
+    let seen = chromium.press("bob", "Acknowledge, signed with a passkey", "grant.activated").await;
+    has(&seen, &["past the identity provider", "Signed with a passkey"]);
+    let entry = world.logged("his second yes", |entry| {
+        entry.kind() == "grant.acknowledged" && entry.grant() == grant["id"].as_str()
+    });
+    assert_eq!(entry.await.entry["actor"]["principal"], by_passkey);
+
     let entry = world.logged("the acknowledgement", |entry| entry.kind() == "grant.acknowledged").await;
     assert_eq!(entry.data()["signed"]["credential"], credential);
     assert_eq!(entry.entry["actor"]["channel"], "web");

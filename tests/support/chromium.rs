@@ -65,6 +65,11 @@ impl Chromium {
         self.told(who, "touch", json!({ "verified": verified })).await;
     }
 
+    /// What it would send to the page that is open, as a header.
+    pub async fn cookies(&mut self, who: &str) -> String {
+        serde_json::from_value(self.told(who, "cookies", json!({})).await).unwrap()
+    }
+
     /// The whole page, as a picture.
     pub async fn screenshot(&mut self, who: &str, file: &Path) {
         self.told(who, "screenshot", json!({ "file": file })).await;

@@ -14,6 +14,7 @@
 //   screenshot  file               the whole page
 //   touch       present, verified  how the person treats their passkey from now on
 //   credentials                    → the passkeys that the authenticator has
+//   cookies                        → those of the page that is open, as a header
 //   forget                         removes its cookies
 //   barriers                       → what keeps people from using this page (axe-core, WCAG 2.2 AA)
 //   faults                         → what the console, scripts and requests complained of
@@ -129,6 +130,9 @@ const verbs = {
     await page.evaluate(axe.source);
     const { violations } = await page.evaluate((values) => window.axe.run({ runOnly: { type: 'tag', values } }), tags);
     return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html).join(' ')}`);
+  },
+  async cookies({ context, page }) {
+    return (await context.cookies(page.url())).map(({ name, value }) => `${name}=${value}`).join('; ');
   },
   async forget({ context }) {
     await context.clearCookies();
