@@ -89,6 +89,8 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
         "GET /v1/log/successor/{path}",
         "GET /v1/log/tile/{path}",
         "GET /v1/me",
+        "GET /v1/me/sessions",
+        "GET /v1/people/{person}/passkeys",
         "GET /v1/roles",
         "GET /v1/sign-in",
         "POST /v1/grants",
@@ -103,6 +105,10 @@ async fn the_description_is_served_and_names_every_route_with_its_refusals() {
         "POST /v1/grants/{id}/withdraw",
         "POST /v1/log/override",
         "POST /v1/log/override/end",
+        "POST /v1/me/sessions/end",
+        "POST /v1/me/sessions/{id}/end",
+        "POST /v1/people/{person}/passkeys/remove",
+        "POST /v1/people/{person}/sessions/end",
         "POST /v1/revocations",
     ];
     assert_eq!(calls, expected);

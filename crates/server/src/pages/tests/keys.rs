@@ -187,10 +187,15 @@ async fn people_prove_themselves_again_as_themselves() {
     let page = bob.open("/step-up").await;
     assert!(page.has("With a second factor or a passkey") && page.has("(now)"), "{}", page.text);
     assert!(!page.has("past the identity provider"), "a session of the provider stays one");
-    assert_eq!(enrol(&mut bob, &passkey(3), "green key").await.location(), "/passkeys");
+    // One passkey doesn't make more of itself: that takes the provider's word.
+    let barred = bob.fetch("/passkeys/challenge", &[("label", "green key"), ("answer", "")]).await;
+    assert!(barred.status == StatusCode::FORBIDDEN && barred.has("stepUp"), "{}", barred.text);
 
     let away = bob.send("/step-up/okta", &[]).await;
     bob.come_back("okta", "carol", &super::state(&away)).await.refuses(403, "somebody else");
+    let away = bob.send("/step-up/okta", &[("back_to", "/passkeys")]).await;
+    assert_eq!(bob.come_back("okta", "bob", &super::state(&away)).await.location(), "/passkeys");
+    assert_eq!(enrol(&mut bob, &passkey(3), "green key").await.location(), "/passkeys");
     assert!(bob.open("/").await.has("Signed in as <strong>bob</strong>"));
 }
 

@@ -97,6 +97,11 @@ async fn a_colleague_ends_the_sessions_of_somebody_else() {
     assert!(carol.open("/sessions").await.has("href=\"/people\""));
     assert!(carol.open("/people").await.has("href=\"/people/bob\""));
     assert!(carol.open("/people/bob").await.has("They have none"));
+    for path in ["/sessions", "/people", "/people/bob"] {
+        let page = carol.open(path).await;
+        super::html::is_for_everybody(path, &page.text);
+        super::html::has_nothing_inline(path, &page.text);
+    }
     let out = "/people/bob/sign-out";
     carol.open("/people/nobody").await.refuses(404, "no person here");
     carol.send(out, &[("reason", "")]).await.refuses(400, "reason");
@@ -137,7 +142,7 @@ async fn the_page_promises_no_notice_that_nobody_sends_and_says_the_configured_t
     let identity = IdentitySettings { enrolment_wait: SignedDuration::from_hours(48), ..identity_settings() };
     let site = Site::with(access(), identity.clone());
     let page = site.signed_in("bob").await.open("/passkeys").await;
-    assert!(page.has("has confirmed it with theirs.") && !page.has("notice"), "{}", page.text);
+    assert!(page.has("has confirmed it with theirs.") && !page.has("after a notice"), "{}", page.text);
     let site = Site::telling(access(), identity);
     let page = site.signed_in("bob").await.open("/passkeys").await;
     assert!(page.has("or 2 d after a notice of it"), "{}", page.text);
