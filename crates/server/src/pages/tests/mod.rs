@@ -8,6 +8,7 @@ mod frame;
 mod html;
 mod keys;
 mod origins;
+mod refusals;
 mod sessions;
 mod sign_in;
 
@@ -28,7 +29,9 @@ use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::identity::FakeNotices;
 use halligan_engine::fakes::world::{FakeWorld, caller, identity_settings};
 use halligan_engine::identity::{IdentityPorts, IdentitySettings};
-use halligan_engine::ports::{AuthorizeAsk, Claims, IdentityProvider, Passkey, Passkeys as _, ProviderError, Returned};
+use halligan_engine::ports::{
+    AuthorizeAsk, Claims, Clock as _, IdentityProvider, Passkey, Passkeys as _, ProviderError, Returned,
+};
 use halligan_policy::{Known, PolicySet, Source};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
@@ -221,6 +224,21 @@ impl Site {
             _ => None,
         });
         refused.collect()
+    }
+
+    /// What was counted of strangers' refusals since the last time, by their problem. A minute goes by.
+    pub async fn counted(&self) -> BTreeMap<String, u64> {
+        let (before, recorder) = (self.world.store.entries().len(), self.broker.recorder());
+        recorder.close_window(self.world.clock.now()).await;
+        self.wait(SignedDuration::from_secs(61));
+        recorder.close_window(self.world.clock.now()).await;
+        let mut counted = BTreeMap::new();
+        for queued in self.world.store.entries().split_off(before) {
+            if let Event::RefusalsCounted { counts, .. } = queued.sealed.entry.event {
+                counts.into_iter().for_each(|(problem, count)| *counted.entry(problem).or_default() += count);
+            }
+        }
+        counted
     }
 
     /// As though this passkey's notice had been told a week ago.

@@ -139,6 +139,8 @@ async fn who_is_out_is_out() {
     let fields = [("request_hash", grant.request_hash.to_string())];
     let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     bob.send(&format!("{}/acknowledge", path_of(&grant)), &fields).await.refuses(401, "not signed in");
+    assert_eq!(site.counted().await, [("unauthenticated".to_owned(), 1)].into());
+    assert_eq!(site.refusals(), [], "nobody knows who it was");
     assert_eq!(site.state(&grant).await, "pending");
     // Twice does no harm.
     assert_eq!(bob.send("/sign-out", &[]).await.location(), "/sign-in");
