@@ -155,8 +155,9 @@ fn commands_exist_with_their_flags() {
     let (mut faults, mut tried) = (Vec::new(), 0);
     for (path, page) in pages() {
         let (_, blocks) = apart(&page);
-        let shells =
-            blocks.iter().filter(|(language, _)| ["", "sh", "bash", "console", "text"].contains(&language.as_str()));
+        let shells = blocks
+            .iter()
+            .filter(|(language, _)| ["", "sh", "bash", "console", "text", "yaml", "ini"].contains(&language.as_str()));
         for command in shells.flat_map(|(_, block)| commands(block)) {
             tried += 1;
             faults.extend(fault(&mut cache, &command).map(|fault| format!("{}: {fault}", path.display())));
