@@ -231,8 +231,12 @@ impl Judge {
             acknowledger: occasion.acknowledger.map(|human| in_groups(&human.person, &acknowledgers)),
             ..Context::new(now, asker.shown.channel)
         };
+        let listed;
         let resource = match matter {
-            Matter::Role(role) => Resource::Role(role),
+            Matter::Role(role) => {
+                listed = access.listed(role);
+                Resource::Role(&listed)
+            }
             Matter::Log => Resource::Log { readers: &access.office.readers, overriders: &access.office.overriders },
             Matter::Broker => Resource::Broker { administrators: &access.office.administrators },
         };

@@ -7,10 +7,12 @@ mod outage;
 mod reload;
 mod rules;
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use halligan_core::id::GroupId;
+use halligan_core::catalogue::{self, Role};
+use halligan_core::id::{GroupId, RoleId};
 use halligan_policy::PolicySet;
 
 pub use directory::{CREATOR, Directory, Member, UnknownLogin};
@@ -28,8 +30,22 @@ pub struct Access {
     pub policies: PolicySet,
     /// The groups that policies know the log and the broker by.
     pub office: Office,
+    /// The lists of roles, in place of those that the catalogue began with.
+    pub roles: BTreeMap<RoleId, catalogue::Access>,
     /// SHA-256 over the files that it was read from.
     pub sha256: String,
+}
+
+impl Access {
+    /// A role of the catalogue with its lists as they are now. No grant has them in what was
+    /// acknowledged: who may do something is asked each time.
+    #[must_use]
+    pub fn listed<'a>(&self, role: &'a Role) -> Cow<'a, Role> {
+        match self.roles.get(&role.id) {
+            Some(access) if *access != role.access => Cow::Owned(Role { access: access.clone(), ..role.clone() }),
+            Some(_) | None => Cow::Borrowed(role),
+        }
+    }
 }
 
 /// The groups that have a part in the broker itself.

@@ -165,6 +165,7 @@ pub fn access(people: BTreeMap<PersonId, BTreeSet<GroupId>>) -> Access {
             overriders: [security.clone()].into(),
             administrators: [security].into(),
         },
+        roles: BTreeMap::new(),
         sha256: String::new(),
     }
 }
