@@ -2,7 +2,9 @@
 
 mod fixed;
 mod identity;
+mod keys;
 mod reload;
+mod vouching;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use halligan_connect::mail::Addresses;
+use halligan_core::catalogue::{Access, Role};
 use halligan_engine::access::{AccessInForce, Reload};
 use halligan_engine::broker::{Broker, Ports, Settings};
 use halligan_engine::changes::Identity;
@@ -37,7 +40,10 @@ use crate::replica::Replica;
 use crate::workers::Workers;
 
 use self::fixed::Fixed;
+use self::identity::Mailer;
+use self::keys::IssuerKeys;
 use self::reload::{Asked, Reloading};
+use self::vouching::Vouching;
 
 /// Which configuration.
 #[derive(Debug, clap::Args)]
@@ -90,9 +96,10 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     let fixed = Fixed::of(&loaded);
     let parts = Parts::build(&mut loaded, clock.clone(), entropy.clone()).await?;
     let policy = parts.broker.judge().access().now().sha256.clone();
-    let authenticator =
-        identity::authenticator(&loaded.issuers, clock.clone()).context("the configuration's issuers can't be used")?;
     let broker = parts.broker.clone();
+    let vouching = Vouching::new(&loaded, &broker, parts.mailer.clone(), clock.clone())
+        .context("the configuration's issuers can't be used")?;
+    let (authenticator, sign_in) = (vouching.authenticator().clone(), vouching.sign_ins().clone());
     let orphans = broker.orphans().await?;
     if !orphans.is_empty() {
         bail!(
@@ -105,9 +112,13 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
     changes(&loaded, &broker, policy).note(store.as_ref(), broker.recorder(), clock.now()).await?;
 
     let reload = Reload::new(broker.judge().access().clone(), store, broker.recorder().clone(), clock.clone());
-    let reloading = Reloading::new(file, read, fixed, reload, parts.addresses.clone(), asked.clone());
+    let keys = IssuerKeys::new(authenticator.clone());
+    let wake_keys = vouching.changed();
+    let reloading = Reloading::new((file, read), fixed, reload, vouching, parts.addresses.clone(), asked.clone());
     let (workers, _replica) = parts.work(clock.clone());
     workers.run(reloading, Some(asked.wake()));
+    // Beside everything else: a provider that is down keeps nobody from starting.
+    workers.run(keys, Some(wake_keys));
     let metrics =
         Metrics { render: Box::new(move || recorded.render()), networks: loaded.server.metrics_networks.clone() };
     let recorder = broker.recorder().clone();
@@ -118,7 +129,7 @@ async fn serve(file: &Path) -> anyhow::Result<()> {
         entropy,
         trusted_proxies: loaded.server.trusted_proxies.clone(),
         metrics: Some(metrics),
-        sign_in: identity::for_command_lines(&loaded.issuers),
+        sign_in,
     });
     let served = halligan_server::serve::serve(settings(&loaded), app, stop()?, |address| {
         tracing::info!(%address, "serving");
@@ -134,6 +145,7 @@ pub struct Parts {
     broker: Arc<Broker>,
     store: Arc<Database>,
     addresses: Arc<Addresses>,
+    mailer: Option<Arc<Mailer>>,
     sinks: Vec<Arc<dyn Sink>>,
     trails: Option<Arc<dyn Trails>>,
     personal: Personal,
@@ -175,6 +187,7 @@ impl Parts {
         let mut personal = places::personal_data(log).await?;
         personal.push(store.clone());
         let addresses = Arc::new(Addresses::new(loaded.rules.mail()));
+        let mailer = identity::mailer(loaded.mail.as_ref(), &addresses)?;
         let ports = Ports {
             clock: clock.clone(),
             entropy: entropy.clone(),
@@ -182,7 +195,7 @@ impl Parts {
             idempotency: store.clone(),
             publish,
             access: Arc::new(AccessInForce::new(loaded.rules.access())),
-            identity: identity::ports(loaded, &store, &addresses)?,
+            identity: identity::ports(&store, mailer.clone()),
             incidents: Arc::new(loaded.take_incident_tools()),
             minter: Arc::new(aws.minter()),
             console,
@@ -208,7 +221,7 @@ impl Parts {
         let broker = Arc::new(Broker::new(catalogue, ports, settings));
         let kept = loaded.log.personal_kept;
         let personal = Personal { places: personal, kept };
-        Ok(Self { broker, store, addresses, sinks, trails, personal, revocations, replica })
+        Ok(Self { broker, store, addresses, mailer, sinks, trails, personal, revocations, replica })
     }
 
     /// The broker.
@@ -218,7 +231,7 @@ impl Parts {
 
     /// Starts every worker. They are this replica's for as long as that value lives.
     fn work(self, clock: Arc<dyn Clock>) -> (Workers, Replica) {
-        let Self { broker, store, addresses: _, sinks, trails, personal, revocations, replica } = self;
+        let Self { broker, store, addresses: _, mailer: _, sinks, trails, personal, revocations, replica } = self;
         let (workers, wake) = (Workers::new(clock, store.is_shared()), broker.wake().clone());
         workers.run(Publishing::new(broker.publisher().clone()), Some(wake.publisher.clone()));
         for sink in sinks {
@@ -265,7 +278,9 @@ fn publishing(loaded: &Loaded, replica: &Replica, shared: bool) -> PublishSettin
 
 /// What this broker is, for the record of changes.
 fn changes(loaded: &Loaded, broker: &Broker, policy: String) -> Identity {
-    let roles = loaded.catalogue.roles.iter().map(|(name, role)| (name.to_string(), sha256(&format!("{role:?}"))));
+    // The lists of roles are part of the rules.
+    let means = |role: &Role| sha256(&format!("{:?}", Role { access: Access::default(), ..role.clone() }));
+    let roles = loaded.catalogue.roles.iter().map(|(name, role)| (name.to_string(), means(role)));
     let places = places::fingerprints(&loaded.log).into_iter().map(|(name, place)| (name, sha256(&place)));
     Identity { key: broker.publisher().key().to_string(), places: places.collect(), roles: roles.collect(), policy }
 }

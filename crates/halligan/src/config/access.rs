@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use halligan_connect::mail::MailAddress;
 use halligan_connect::oidc::{KeySource, OidcSettings};
 use halligan_core::actor::Principal;
-use halligan_core::id::{GroupId, MachineId, PersonId, PlaceId};
+use halligan_core::catalogue;
+use halligan_core::id::{GroupId, MachineId, PersonId, PlaceId, RoleId};
 use halligan_engine::access::{Access, Directory, IssuerRules, Member, Office};
 use halligan_policy::PolicySet;
 use sha2::{Digest as _, Sha256};
@@ -30,6 +31,8 @@ pub struct SignIn {
     pub client: OidcSettings,
     /// Command lines, as the provider knows them.
     pub command_line_client_id: Option<String>,
+    /// SHA-256 over all of it, its secret and what its `ca_file` holds among it: not to be shown.
+    pub version: String,
 }
 
 /// One human.
@@ -58,6 +61,10 @@ pub struct Rules {
     pub policies: PolicySet,
     /// The groups that have a part in the broker itself.
     pub office: Office,
+    /// The lists of each role.
+    pub roles: BTreeMap<RoleId, catalogue::Access>,
+    /// SHA-256 over how tokens are checked, and over who signs people in and writes to them.
+    pub vouching: String,
 }
 
 impl Rules {
@@ -73,6 +80,7 @@ impl Rules {
             directory: Directory::new(self.issuers.clone(), people, self.machines.clone()),
             policies: self.policies.clone(),
             office: self.office.clone(),
+            roles: self.roles.clone(),
             sha256: self.sha256(),
         }
     }
@@ -88,6 +96,8 @@ impl Rules {
             format!("{mail:?}"),
             format!("{:?}", self.machines),
             format!("{:?}", self.office),
+            format!("{:?}", self.roles),
+            self.vouching.clone(),
             self.policies.sha256().to_owned(),
         ] {
             hash.update((part.len() as u64).to_be_bytes());

@@ -67,6 +67,8 @@ pub struct Loaded {
     pub incidents: BTreeMap<ProviderId, Provider>,
     /// What can be asked for.
     pub catalogue: Catalogue,
+    /// The secrets that were read, by their settings and by hash: a secret may be another in the same place.
+    pub secrets: BTreeMap<String, String>,
     /// What works and is likely a mistake.
     pub warnings: Vec<Problem>,
 }

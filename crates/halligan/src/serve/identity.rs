@@ -1,48 +1,76 @@
 //! How people come in: the adapters, made from the configuration.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::anyhow;
-use halligan_connect::mail::{Addresses, MailNotices};
-use halligan_connect::oidc::{HttpKeySets, OidcProvider};
-use halligan_core::id::PlaceId;
+use async_trait::async_trait;
+use halligan_connect::mail::{Addresses, MailNotices, MailSettings};
+use halligan_core::id::PersonId;
 use halligan_engine::identity::{IdentityPorts, IdentitySettings};
-use halligan_engine::ports::{Clock, IdentityProvider, KeySets, Notices};
+use halligan_engine::ports::Notices;
 use halligan_engine::rate::Rates;
-use halligan_server::auth::Authenticator;
 use halligan_server::views::SignInView;
 use halligan_store::Database;
 
 use crate::config::Loaded;
 use crate::config::access::Issuer;
 
-/// What of the outside coming in needs. Notices go where `people` says by then.
-pub fn ports(loaded: &Loaded, store: &Arc<Database>, people: &Arc<Addresses>) -> anyhow::Result<IdentityPorts> {
-    let notices: Option<Arc<dyn Notices>> = match &loaded.mail {
-        Some(mail) => {
-            Some(Arc::new(MailNotices::new(mail.clone(), people.clone()).map_err(|why| anyhow!("mail: {why}"))?))
-        }
-        None => None,
+/// Mail, through the server that the configuration names now.
+pub struct Mailer {
+    people: Arc<Addresses>,
+    now: RwLock<Arc<MailNotices>>,
+}
+
+/// What people are told by, if the configuration says how. Notices go where `people` says by then.
+pub fn mailer(mail: Option<&MailSettings>, people: &Arc<Addresses>) -> anyhow::Result<Option<Arc<Mailer>>> {
+    let mailer = |mail: &MailSettings| {
+        let now = RwLock::new(Arc::new(notices(mail, people)?));
+        anyhow::Ok(Arc::new(Mailer { people: people.clone(), now }))
     };
-    Ok(IdentityPorts {
+    mail.map(mailer).transpose()
+}
+
+fn notices(mail: &MailSettings, people: &Arc<Addresses>) -> anyhow::Result<MailNotices> {
+    MailNotices::new(mail.clone(), people.clone()).map_err(|why| anyhow!("mail: {why}"))
+}
+
+impl Mailer {
+    /// The same, with other settings: for [`Mailer::replace`].
+    pub fn prepared(&self, mail: &MailSettings) -> anyhow::Result<MailNotices> {
+        notices(mail, &self.people)
+    }
+
+    /// Through this from now on.
+    pub fn replace(&self, notices: MailNotices) {
+        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(notices);
+    }
+}
+
+#[async_trait]
+impl Notices for Mailer {
+    fn channel(&self) -> &str {
+        "mail"
+    }
+
+    async fn notify(&self, to: &PersonId, subject: &str, text: &str) -> Result<(), String> {
+        let now = self.now.read().unwrap_or_else(PoisonError::into_inner).clone();
+        now.notify(to, subject, text).await
+    }
+}
+
+/// What of the outside coming in needs.
+pub fn ports(store: &Arc<Database>, mailer: Option<Arc<Mailer>>) -> IdentityPorts {
+    let notices = mailer.map(|mailer| mailer as Arc<dyn Notices>);
+    IdentityPorts {
         sessions: store.clone(),
         ceremonies: store.clone(),
         groups: store.clone(),
         passkeys: store.clone(),
-        providers: providers(&loaded.issuers)?,
+        // Whoever swaps them puts them in.
+        providers: BTreeMap::new(),
         notices,
-    })
-}
-
-fn providers(issuers: &[Issuer]) -> anyhow::Result<BTreeMap<PlaceId, Arc<dyn IdentityProvider>>> {
-    let mut providers: BTreeMap<PlaceId, Arc<dyn IdentityProvider>> = BTreeMap::new();
-    for sign_in in issuers.iter().filter_map(|issuer| issuer.sign_in.as_ref()) {
-        let provider = OidcProvider::new(sign_in.client.clone());
-        let provider = provider.map_err(|why| anyhow!("the provider `{}` can't be used: {why}", sign_in.name))?;
-        providers.insert(sign_in.name.clone(), Arc::new(provider));
     }
-    Ok(providers)
 }
 
 /// What the configuration says of coming in.
@@ -67,14 +95,6 @@ pub const fn rates(loaded: &Loaded) -> Rates {
         requests_per_address: limits.requests_per_address,
         refused_acknowledgements: limits.refused_acknowledgements,
     }
-}
-
-/// What tells callers of the API apart.
-pub fn authenticator(issuers: &[Issuer], clock: Arc<dyn Clock>) -> anyhow::Result<Authenticator> {
-    let published = issuers.iter().filter_map(|issuer| issuer.published.clone());
-    let sets: Arc<dyn KeySets> = Arc::new(HttpKeySets::new(published).map_err(|why| anyhow!("{why}"))?);
-    let tokens = issuers.iter().map(|issuer| issuer.tokens.clone()).collect();
-    Authenticator::new(tokens, &sets, clock).map_err(Into::into)
 }
 
 /// With whom command lines sign in, in the order of the configuration.

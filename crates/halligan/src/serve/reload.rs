@@ -1,5 +1,5 @@
-//! Looks whether the files that decide who is who and who may do what have changed, and
-//! puts what they say in force: as a whole, or not at all.
+//! Looks whether the files that decide who is who, who vouches for them and who may do what
+//! have changed, and puts what they say in force: as a whole, or not at all.
 //!
 //! By looking at the files themselves, every few seconds and on SIGHUP: that works on
 //! volumes of any kind. A change counts when two looks in a row see the same, so that a
@@ -19,7 +19,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, Notify};
 
-use super::fixed::Fixed;
+use super::fixed::{self, Fixed};
+use super::vouching::Vouching;
 use crate::config::{Config, Fingerprint, Loaded};
 
 /// From one look to the next.
@@ -66,6 +67,7 @@ impl Asked {
 pub struct Reloading {
     file: PathBuf,
     reload: Reload,
+    vouching: Vouching,
     addresses: Arc<Addresses>,
     asked: Arc<Asked>,
     state: Mutex<State>,
@@ -84,27 +86,38 @@ struct State {
 impl Reloading {
     /// Of the configuration at `file`, which was read when it was `read`.
     pub fn new(
-        file: PathBuf,
-        read: Fingerprint,
+        (file, read): (PathBuf, Fingerprint),
         fixed: Fixed,
         reload: Reload,
+        vouching: Vouching,
         addresses: Arc<Addresses>,
         asked: Arc<Asked>,
     ) -> Self {
         let state = State { seen: read.clone(), read, fixed, told: Vec::new() };
-        Self { file, reload, addresses, asked, state: Mutex::new(state) }
+        Self { file, reload, vouching, addresses, asked, state: Mutex::new(state) }
     }
 
     /// Reads the files, and puts what they say in force; returns whether that is something else.
     async fn read(&self, state: &mut State) -> Result<bool, Problem> {
         match off_thread(&self.file, Config::load).await? {
-            Ok(loaded) => {
+            Ok(mut loaded) => {
+                let next = match self.vouching.prepared(&loaded) {
+                    Ok(next) => next,
+                    Err(error) => {
+                        self.reload.reject(vec![format!("issuers: {error:#}")]).await;
+                        return Ok(false);
+                    }
+                };
                 let mail = loaded.rules.mail();
+                let held = &self.vouching.access().roles;
+                loaded.rules.roles = fixed::lists(self.vouching.catalogue(), held, &loaded.catalogue);
                 let applied = self.reload.apply(loaded.rules.access()).await.map_err(|error| {
                     let told = "other rules, people or issuers can't be written down: those from before still decide";
                     tracing::error!(alarm = "policy.not_written", %error, told);
                     error
                 })?;
+                // Secrets too, which are no part of what was written down.
+                self.vouching.replace(next);
                 self.tell(state, &loaded);
                 // Whoever moved is reached at the new address: that is part of what was written down.
                 self.addresses.replace(mail);

@@ -1,7 +1,7 @@
 //! Who vouches for callers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use halligan_connect::oidc::{HttpKeySets, KeySource};
 use halligan_core::id::{GroupId, MachineId};
@@ -9,6 +9,7 @@ use halligan_engine::access::{GroupsClaim, IssuerKind, IssuerRules, MfaSigns, Un
 use halligan_engine::identity::PASSKEY_ISSUER;
 use halligan_server::auth::{Algorithm, Issuer as Tokens, IssuerKeys, TokenKey};
 use jiff::SignedDuration;
+use sha2::{Digest as _, Sha256};
 
 use super::{Findings, machines, places, shown, sign_in};
 use crate::config::access::Issuer;
@@ -233,7 +234,11 @@ fn keys(
         return None;
     };
     if chosen != "keys" {
-        return published(at, issuer, ca_file, found).map(|source| (IssuerKeys::Published, Some(source)));
+        let source = published(at, issuer, ca_file, found)?;
+        let authority = source.ca_file.as_deref().map(sha256_of);
+        // As it stands in the file: the same on each replica, wherever its files are.
+        let way = format!("{:?} {:?} {authority:?}", issuer.jwks_url, issuer.bearer_file);
+        return Some((IssuerKeys::Published(way), Some(source)));
     }
     // The provider that people sign in with may still have an authority of its own.
     let idle = [
@@ -298,6 +303,11 @@ fn key_of(at: &str, key: &model::Key, found: &mut Findings<'_>) -> Option<TokenK
         return None;
     }
     Some(TokenKey { kid: key.kid.clone(), pem })
+}
+
+/// What a file holds, by its hash: a change of it counts, and where it is doesn't.
+pub(super) fn sha256_of(file: &Path) -> String {
+    hex::encode(Sha256::digest(std::fs::read(file).unwrap_or_default()))
 }
 
 /// A key that two issuers have is held by somebody who can be the people of both.

@@ -14,16 +14,19 @@ mod roles;
 mod sign_in;
 mod society;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use halligan_connect::mail::MailSettings;
+use halligan_connect::oidc::OidcSettings;
 use halligan_core::catalogue::Catalogue;
 use halligan_core::id::GroupId;
 use halligan_engine::access::Office;
 use secrecy::SecretString;
+use sha2::{Digest as _, Sha256};
 
 use self::society::Society;
-use super::access::Rules;
+use super::access::{Issuer, Rules, SignIn};
 use super::model::Config;
 use super::values::SecretRef;
 use super::{Loaded, Passkeys, Problem, Store};
@@ -40,6 +43,8 @@ pub(super) struct Findings<'a> {
     variable: Variable<'a>,
     /// Secrets, and files for the broker's eyes, may be missing: nothing is started.
     elsewhere: bool,
+    /// The secrets that were read, by their settings and by hash.
+    secrets: BTreeMap<String, String>,
     refused: Vec<Problem>,
     warnings: Vec<Problem>,
 }
@@ -117,6 +122,7 @@ impl Findings<'_> {
             self.refuse(field, "the secret that it refers to is empty");
             return None;
         }
+        self.secrets.insert(field.to_owned(), hex::encode(Sha256::digest(secret)));
         Some(secret.into())
     }
 }
@@ -133,7 +139,8 @@ pub fn check(
     variable: Variable<'_>,
     elsewhere: bool,
 ) -> Result<Loaded, Vec<Problem>> {
-    let mut findings = Findings { base, variable, elsewhere, refused: Vec::new(), warnings: Vec::new() };
+    let secrets = BTreeMap::new();
+    let mut findings = Findings { base, variable, elsewhere, secrets, refused: Vec::new(), warnings: Vec::new() };
     let found = &mut findings;
     let Config {
         deployment,
@@ -187,6 +194,7 @@ pub fn check(
             let overriders = log.overriding.as_ref().map(|rules| rules.granters.clone()).unwrap_or_default();
             let office = Office { readers: log.readers.clone(), overriders, administrators: policy.administrators };
             let Society { people, machines, .. } = society;
+            let vouching_now = vouching_sha256(&vouching.issuers, mail.as_ref());
             Ok(Loaded {
                 sha256,
                 state_directory,
@@ -196,7 +204,16 @@ pub fn check(
                 aws,
                 limits,
                 issuers: vouching.issuers,
-                rules: Rules { issuers: vouching.rules, people, machines, policies, office },
+                rules: Rules {
+                    vouching: vouching_now,
+                    issuers: vouching.rules,
+                    people,
+                    machines,
+                    policies,
+                    office,
+                    roles: roles.iter().map(|(id, role)| (id.clone(), role.access.clone())).collect(),
+                },
+                secrets: findings.secrets,
                 sessions,
                 passkeys: Passkeys { rp_id, wait: passkeys_wait },
                 mail,
@@ -207,6 +224,24 @@ pub fn check(
         }
         _ => Err(findings.refused),
     }
+}
+
+/// How tokens are checked, who signs people in and who writes to them, without any secret.
+fn vouching_sha256(issuers: &[Issuer], mail: Option<&MailSettings>) -> String {
+    let mut hash = Sha256::new();
+    for Issuer { tokens, sign_in, .. } in issuers {
+        hash.update(format!("{tokens:?}"));
+        if let Some(SignIn { name, client, command_line_client_id, .. }) = sign_in {
+            let OidcSettings { issuer, client_id, client_secret, scopes, ca_file: _ } = client;
+            let public = client_secret.is_none();
+            hash.update(format!("{name} {issuer} {client_id:?} {public} {scopes:?} {command_line_client_id:?}"));
+        }
+    }
+    if let Some(MailSettings { host, port, security, from, credentials, .. }) = mail {
+        let user = credentials.as_ref().map(|(user, _)| user);
+        hash.update(format!("{host:?} {port} {security:?} {from:?} {user:?}"));
+    }
+    hex::encode(hash.finalize())
 }
 
 /// `` `a`, `b` ``: what could have stood there.

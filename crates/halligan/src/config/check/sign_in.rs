@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use halligan_connect::oidc::{OidcProvider, OidcSettings};
 
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+
 use super::{Findings, places};
 use crate::config::access::{Issuer, SignIn};
 use crate::config::model;
@@ -53,7 +56,18 @@ pub(super) fn sign_in(
         return None;
     }
     let command_line_client_id = command_line_client_id.clone();
-    Some(SignIn { name: name.clone(), client, command_line_client_id })
+    let version = version(&client);
+    Some(SignIn { name: name.clone(), client, command_line_client_id, version })
+}
+
+fn version(client: &OidcSettings) -> String {
+    let OidcSettings { issuer, client_id, client_secret, scopes, ca_file } = client;
+    let authority = ca_file.as_deref().map(super::issuers::sha256_of);
+    let mut hash = Sha256::new().chain_update(format!("{issuer:?} {client_id:?} {scopes:?} {authority:?}"));
+    if let Some(secret) = client_secret {
+        hash.update(secret.expose_secret());
+    }
+    hex::encode(hash.finalize())
 }
 
 /// The ID tokens of command lines are taken as bearer tokens, and those of browsers never.

@@ -1,16 +1,20 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use halligan_core::actor::Principal;
+use halligan_core::catalogue::{Access, Catalogue, Role};
+use halligan_core::id::{GroupId, RoleId};
 use halligan_engine::fakes::store::Fault;
 use halligan_engine::fakes::world::{FakeWorld, Running};
-use halligan_engine::ports::Clock as _;
+use halligan_engine::ports::{Clock as _, IdentityProvider};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::config::tests::SOUND;
+use crate::serve::identity;
 
 const CAROL: &str = "\n[people.carol]\ngroups = [\"leads\"]\nmail = \"carol@example.com\"\n\
                      principals = [{ issuer = \"halligan:bob\", subject = \"carol\" }]\n";
@@ -34,23 +38,29 @@ impl Desk {
 
     /// With these settings beside the sound ones.
     fn with(more: &str) -> Self {
-        let files = TempDir::new().unwrap();
+        Self::within(TempDir::new().unwrap(), more)
+    }
+
+    fn within(files: TempDir, more: &str) -> Self {
         fs::write(files.path().join("token"), "Token halligan-test-secret").unwrap();
         fs::create_dir(files.path().join("policies")).unwrap();
         fs::write(files.path().join("policies/ask.cedar"), POLICY).unwrap();
         let file = files.path().join("halligan.toml");
         fs::write(&file, format!("{}{more}", sound())).unwrap();
         let loaded = Config::load(&file).unwrap();
-        let world = FakeWorld::new(loaded.rules.access());
+        let mut world = FakeWorld::new(loaded.rules.access());
+        world.catalogue = Arc::new(loaded.catalogue.clone());
         let running = world.start();
         let recorder = running.broker.recorder().clone();
         let reload = Reload::new(world.access.clone(), world.store.clone(), recorder, world.clock.clone());
         let (addresses, asked) = (Arc::new(Addresses::new(loaded.rules.mail())), Arc::new(Asked::default()));
+        let mailer = identity::mailer(loaded.mail.as_ref(), &addresses).unwrap();
+        let vouching = Vouching::new(&loaded, &running.broker, mailer, world.clock.clone()).unwrap();
         let reloading = Reloading::new(
-            file.clone(),
-            Fingerprint::of(&file),
+            (file.clone(), Fingerprint::of(&file)),
             Fixed::of(&loaded),
             reload,
+            vouching,
             addresses.clone(),
             asked.clone(),
         );
@@ -246,12 +256,132 @@ fn what_needs_a_restart_is_known_by_its_setting() {
         ("[aws]", "[log]\nheartbeat = \"5m\"\n[aws]", vec!["log"]),
         ("[aws]", "[sessions]\nidle = \"5m\"\n[passkeys]\nwait = \"48h\"\n[aws]", vec!["sessions", "passkeys"]),
         ("eu-central-1", "eu-west-1", vec!["aws"]),
-        ("audience = \"halligan\"", "audience = \"other\"", vec!["issuers"]),
-        ("requesters = [\"oncall\"]", "requesters = [\"leads\", \"oncall\"]", vec!["roles"]),
+        ("role/admin\"", "role/another\"", vec!["roles"]),
+        ("[aws]", MAIL, vec!["mail"]),
         // These are swapped while it serves.
+        ("audience = \"halligan\"", "audience = \"other\"", vec![]),
+        ("requesters = [\"oncall\"]", "requesters = [\"leads\", \"oncall\"]", vec![]),
         ("[aws]", "[log]\nreaders = [\"leads\"]\n[aws]", vec![]),
         ("[\"oncall\", \"leads\"]", "[\"leads\"]", vec![]),
     ] {
         assert_eq!(with(old, new), expected, "{new}");
     }
+    // A secret in the same place, which is another.
+    fs::write(files.path().join("token"), "Token halligan-other-secret").unwrap();
+    assert_eq!(before.otherwise(&fixed(&sound())), ["incidents"]);
+}
+
+const MAIL: &str = "[mail]\nserver = \"127.0.0.1:25\"\nsecurity = \"none\"\nfrom = \"halligan@example.com\"\n[aws]";
+
+/// A provider that people sign in with, whose secret is in a file.
+const PROVIDER: &str = r#"
+[[issuers]]
+issuer = "https://id.example.com"
+audience = "halligan"
+people = true
+discovery = true
+[issuers.sign_in]
+name = "work"
+client_id = "halligan-web"
+client_secret = { file = "secret" }
+command_line_client_id = "halligan-cli"
+"#;
+
+impl Desk {
+    fn with_provider() -> Self {
+        let files = TempDir::new().unwrap();
+        fs::write(files.path().join("secret"), "first-halligan-secret").unwrap();
+        Self::within(files, PROVIDER)
+    }
+
+    /// What people sign in with, by which version of its settings.
+    fn provider(&self) -> (String, Arc<dyn IdentityProvider>) {
+        self.reloading.vouching.provider("work").unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_another_in_its_place_is_taken_and_nothing_else_is_forgotten() {
+    let desk = Desk::with_provider();
+    let (version, provider) = desk.provider();
+    desk.write("halligan.toml", &format!("{}{PROVIDER}{CAROL}", sound()));
+    assert_eq!(desk.look(3).await, 1);
+    let (same, kept) = desk.provider();
+    assert!(same == version && Arc::ptr_eq(&kept, &provider), "what it fetched is kept");
+
+    // Seen by itself. Nothing that decides is another, so nothing is written down.
+    desk.write("secret", "second-halligan-secret");
+    assert_eq!(desk.look(3).await, 0);
+    let (other, renewed) = desk.provider();
+    assert!(other != version && !Arc::ptr_eq(&renewed, &provider));
+    assert_eq!(desk.types(), ["policy.changed"]);
+    let told = format!("{:?}", desk.entries());
+    assert!(!told.contains(&other) && !told.contains(&version), "what hashes a secret is shown to nobody");
+    // A secret that can't be read keeps the one from before.
+    fs::remove_file(desk.files.path().join("secret")).unwrap();
+    desk.asked.ask();
+    assert_eq!(desk.look(1).await, 0);
+    assert!(Arc::ptr_eq(&desk.provider().1, &renewed));
+    assert_eq!(desk.types(), ["policy.changed", "policy.rejected"]);
+}
+
+#[tokio::test]
+async fn how_tokens_are_checked_is_written_down_like_who_is_who() {
+    for (name, old, new) in [
+        ("an audience", "audience = \"halligan\"", "audience = \"other\""),
+        ("a lifetime", "people = true", "people = true\nmax_lifetime = \"10m\""),
+        ("a key", "keys = [{ pem", "keys = [{ kid = \"laptop\", pem"),
+        ("another client", "halligan-web", "halligan-pages"),
+        ("another way to the keys", "discovery = true", "jwks_url = \"https://id.example.com/keys\""),
+        ("an algorithm", "discovery = true", "discovery = true\nalgorithms = [\"ES256\"]"),
+        ("a list of a role", "requesters = [\"oncall\"]", "requesters = [\"oncall\", \"leads\"]"),
+    ] {
+        let desk = Desk::with_provider();
+        let text = format!("{}{PROVIDER}", sound());
+        assert!(text.contains(old), "{name}");
+        desk.write("halligan.toml", &text.replacen(old, new, 1));
+        assert_eq!(desk.look(3).await, 1, "{name}");
+        assert_eq!(desk.types(), ["policy.changed"], "{name}");
+    }
+}
+
+#[test]
+fn lists_of_a_role_that_is_otherwise_changed_get_no_longer() {
+    let list =
+        |names: &str| -> BTreeSet<GroupId> { names.split_whitespace().map(|name| name.parse().unwrap()).collect() };
+    let access = |requesters: &str, acknowledgers: &str, revokers: &str, starters: &str| Access {
+        requesters: list(requesters),
+        acknowledgers: list(acknowledgers),
+        revokers: list(revokers),
+        emergency_starters: list(starters),
+    };
+    let files = TempDir::new().unwrap();
+    fs::write(files.path().join("token"), "Token halligan-test-secret").unwrap();
+    let file = files.path().join("halligan.toml");
+    fs::write(&file, sound()).unwrap();
+    let running = Config::load(&file).unwrap().catalogue;
+    let admin: RoleId = "admin".parse().unwrap();
+    let held = access("a b", "c d", "e", "a");
+    let next = access("b x", "d x", "f", "x");
+    let of = |change: fn(&mut Role)| {
+        let mut file = running.clone();
+        let role = file.roles.get_mut(&admin).unwrap();
+        role.access = next.clone();
+        change(role);
+        fixed::lists(&running, &BTreeMap::from([(admin.clone(), held.clone())]), &file)[&admin].clone()
+    };
+    assert_eq!(of(|_| ()), next);
+    for (name, change) in [
+        ("another role of AWS", (|role| role.arn = role.revoker.clone()) as fn(&mut Role)),
+        ("longer", |role| role.duration_max = role.total_max),
+        ("a console", |role| role.console = true),
+        ("another scope", |role| role.scopes.clear()),
+    ] {
+        assert_eq!(of(change), access("b", "d", "f", ""), "{name}");
+    }
+    let gone = Catalogue { roles: BTreeMap::new(), ..running.clone() };
+    let lists = fixed::lists(&running, &BTreeMap::from([(admin.clone(), held)]), &gone);
+    assert_eq!(lists[&admin], access("", "", "e", ""));
+    // What the broker doesn't know yet has no lists.
+    assert_eq!(fixed::lists(&gone, &BTreeMap::new(), &running), BTreeMap::new());
 }
