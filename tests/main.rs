@@ -21,6 +21,7 @@ mod log_restored;
 mod main_job;
 mod python_sdk;
 mod redaction;
+mod reloading;
 mod replicas;
 #[allow(dead_code, reason = "shared with the tests of `aws`")]
 mod support;
