@@ -78,12 +78,18 @@ impl Broker {
         Ok(offers)
     }
 
-    /// What an incident's tool says of it now.
+    /// What an incident's tool says of it now, for whoever may read or ask for any role.
     ///
     /// # Errors
-    /// The name is malformed.
+    /// The caller may do neither, or asked too often; or the name is malformed.
     pub async fn incident(&self, caller: &Caller, provider: &str, id: &str) -> Result<IncidentStatus, Problem> {
-        match incident_named(&(provider.to_owned(), id.to_owned())) {
+        let named = async {
+            // A tool that one caller wears out answers nobody, and then nobody gets in.
+            self.asking.incident_read(&caller.party.name(), self.ports.clock.now())?;
+            self.has_a_part(caller).await?;
+            incident_named(&(provider.to_owned(), id.to_owned()))
+        };
+        match named.await {
             Ok(incident) => Ok(self.ports.incidents.check(&incident).await),
             Err(problem) => {
                 Err(self.refuse(caller, Action::Read.as_str(), Subject::broker("incidents"), problem).await)
@@ -102,6 +108,19 @@ impl Broker {
             return Ok(true);
         }
         self.reads_role(caller, &grant.request.target.id).await
+    }
+
+    /// Whether there is a role that the caller may read or ask for.
+    async fn has_a_part(&self, caller: &Caller) -> Result<(), Problem> {
+        for role in self.catalogue.roles.values() {
+            if !self.judge.permitted(caller.asker(), &[Action::Read, Action::Request], role).await?.is_empty() {
+                return Ok(());
+            }
+        }
+        let detail =
+            format!("`{}` may neither read nor ask for any role, and so look up no incident", caller.party.as_str());
+        let unmet = "be one who may read or ask for a role of the catalogue".to_owned();
+        Err(Problem::new(ProblemKind::NotPermitted, detail).unmet(vec![unmet]))
     }
 
     async fn reads_role(&self, caller: &Caller, role: &RoleId) -> Result<bool, Problem> {

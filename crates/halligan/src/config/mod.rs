@@ -135,6 +135,8 @@ pub struct Limits {
     pub requests_per_address: u32,
     /// Refused acknowledgements of one person in an hour.
     pub refused_acknowledgements: u32,
+    /// Incidents that one person or machine may look up in a minute.
+    pub incident_reads_per_minute: u32,
     /// Sign-ins that one address may begin in a minute.
     pub sign_ins_per_minute: u32,
 }

@@ -94,6 +94,7 @@ pub const fn rates(loaded: &Loaded) -> Rates {
         requests_per_incident: limits.requests_per_incident,
         requests_per_address: limits.requests_per_address,
         refused_acknowledgements: limits.refused_acknowledgements,
+        incident_reads: limits.incident_reads_per_minute,
     }
 }
 

@@ -5,14 +5,14 @@ use axum::extract::State;
 
 use crate::App;
 use crate::call::{Named, Reading};
-use crate::openapi::ReadRefusals;
+use crate::openapi::LookupRefusals;
 use crate::present;
 use crate::problem::ApiProblem;
 use crate::views::IncidentView;
 
 /// Look an incident up
 ///
-/// Asks its tool now. In the path, `/` and `#` of an id are written `%2F` and `%23`.
+/// For whoever may read or ask for any role. Asks its tool now. In the path, `/` and `#` of an id are written `%2F` and `%23`.
 #[utoipa::path(
     get,
     path = "/incidents/{provider}/{id}",
@@ -21,7 +21,7 @@ use crate::views::IncidentView;
         ("provider" = String, Path, description = "The tool, by its name in the configuration"),
         ("id" = String, Path, description = "The incident's id there")
     ),
-    responses((status = 200, description = "What the tool says", body = IncidentView), ReadRefusals)
+    responses((status = 200, description = "What the tool says", body = IncidentView), LookupRefusals)
 )]
 pub(super) async fn incident(
     State(app): State<App>,

@@ -57,6 +57,7 @@ pub(super) fn limits(limits: &model::Limits, found: &mut Findings<'_>) -> Limits
         requests_per_incident,
         requests_per_address,
         refused_acknowledgements,
+        incident_reads_per_minute,
         sign_ins_per_minute,
     } = *limits;
     for (setting, limit, what) in [
@@ -65,6 +66,7 @@ pub(super) fn limits(limits: &model::Limits, found: &mut Findings<'_>) -> Limits
         ("requests_per_incident", requests_per_incident, "ask"),
         ("requests_per_address", requests_per_address, "ask"),
         ("refused_acknowledgements", refused_acknowledgements, "acknowledge"),
+        ("incident_reads_per_minute", incident_reads_per_minute, "look an incident up"),
         ("sign_ins_per_minute", sign_ins_per_minute, "sign in"),
     ] {
         if limit == 0 {
@@ -77,6 +79,7 @@ pub(super) fn limits(limits: &model::Limits, found: &mut Findings<'_>) -> Limits
         requests_per_incident,
         requests_per_address,
         refused_acknowledgements,
+        incident_reads_per_minute,
         sign_ins_per_minute,
     }
 }

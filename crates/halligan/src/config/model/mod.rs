@@ -166,6 +166,9 @@ pub struct Limits {
     /// After how many refused acknowledgements in an hour a person's next are not looked at.
     #[schemars(range(min = 1))]
     pub refused_acknowledgements: u32,
+    /// How often one person or machine can look incidents up in a minute; each time its tool is asked.
+    #[schemars(range(min = 1))]
+    pub incident_reads_per_minute: u32,
     /// How often one address can begin to sign in in a minute.
     #[schemars(range(min = 1))]
     pub sign_ins_per_minute: u32,
@@ -179,6 +182,7 @@ impl Default for Limits {
             requests_per_incident: 120,
             requests_per_address: 240,
             refused_acknowledgements: 20,
+            incident_reads_per_minute: 30,
             sign_ins_per_minute: 30,
         }
     }

@@ -244,6 +244,7 @@ fn sessions_and_enrolments_are_bounded() {
         "requests_per_incident",
         "requests_per_address",
         "refused_acknowledgements",
+        "incident_reads_per_minute",
         "sign_ins_per_minute",
     ] {
         let problem = section(&format!("[limits]\n{setting} = 0"));
