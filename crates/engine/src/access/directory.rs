@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::identity::PASSKEY_ISSUER;
 
-use super::rules::{IssuerKind, IssuerRules, Login, LoginKind, Unlinked};
+use super::rules::{IssuerKind, IssuerRules, Login, LoginKind, MachineRule, Unlinked};
 
 /// So many hexadecimal digits of a hash name a person whom nobody named.
 const NAME_DIGITS: usize = 20;
@@ -163,11 +163,20 @@ impl Directory {
                 let IssuerKind::Machines(rules) = rules.unwrap_or(&IssuerKind::People(Unlinked::Refuse)) else {
                     return false;
                 };
-                let person_is_there = |person: &PersonId| self.people.contains_key(person);
-                rules.iter().any(|rule| rule.machine == machine.machine)
-                    && machine.on_behalf_of.as_ref().is_none_or(person_is_there)
+                rules.iter().any(|rule| rule.machine == machine.machine && self.still_acts_for(machine, rule))
             }
         }
+    }
+
+    /// Whether the human for whom a machine acts is one whom its tokens can name. Which name it
+    /// was is not kept: of two that somebody has there, either will do.
+    fn still_acts_for(&self, machine: &Machine, rule: &MachineRule) -> bool {
+        let Some(person) = &machine.on_behalf_of else { return rule.human_claim.is_none() };
+        let Some(member) = self.people.get(person) else { return false };
+        let says = |claim: &String| {
+            member.named.iter().any(|(issuer, known, _)| *issuer == machine.principal.issuer && known == claim)
+        };
+        rule.human_claim.as_ref().is_none_or(says)
     }
 
     /// The groups that the configuration has somebody in.

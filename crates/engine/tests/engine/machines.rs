@@ -2,8 +2,9 @@
 
 use halligan_core::actor::Party;
 use halligan_core::grant::Phase;
+use halligan_engine::access::{Access, Directory, IssuerKind};
 use halligan_engine::caller::Caller;
-use halligan_engine::fakes::fixtures::machine;
+use halligan_engine::fakes::fixtures::{self, CI_ISSUER, ISSUER, machine, person};
 use halligan_engine::fakes::world::caller;
 use halligan_engine::problem::ProblemKind;
 
@@ -43,6 +44,61 @@ async fn a_machines_grant_needs_two_people_and_mints_for_the_machine_alone() {
     let entries = world.store.entries();
     let requested = entries.iter().find(|e| e.sealed.entry.event.kind() == "grant.requested").unwrap();
     assert!(matches!(&requested.sealed.entry.actor.party, Some(Party::Machine(m)) if m.on_behalf_of.is_some()));
+}
+
+/// Whom a token means is asked again: who set a machine off can't say yes because its request was
+/// somebody else's when it was asked for.
+#[tokio::test]
+async fn a_request_ends_with_the_name_that_it_was_asked_for_under() {
+    let called = |names: &[(&str, &str)], human_claim: Option<&str>| {
+        let groups = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        let people =
+            [("alice", groups(&["on-call", "leads"])), ("bob", groups(&["leads"])), ("carol", groups(&["leads"]))];
+        let access = fixtures::access(people.map(|(name, groups)| (person(name), groups)).into());
+        let mut people = access.directory.people().clone();
+        for (name, value) in names {
+            let name = people.get_mut(&person(name)).unwrap();
+            name.named.insert((CI_ISSUER.to_owned(), "actor".to_owned(), (*value).to_owned()));
+        }
+        let mut rules = [ISSUER, CI_ISSUER].map(|issuer| access.directory.rules(issuer).unwrap().clone());
+        if let IssuerKind::Machines(machines) = &mut rules[1].kind {
+            machines[0].human_claim = human_claim.map(str::to_owned);
+        }
+        let directory = Directory::new(rules.to_vec(), people, access.directory.machines().clone());
+        Access { directory, ..access }
+    };
+    for (case, named, human_claim) in [
+        ("it is bob's name", &[("bob", "octo")][..], Some("actor")),
+        ("it is nobody's", &[], Some("actor")),
+        ("another claim says it", &[("alice", "octo")], Some("actor_id")),
+    ] {
+        let (world, _) = world();
+        world.access.replace(called(&[("alice", "octo")], Some("actor")));
+        let running = world.start();
+        let broker = &running.broker;
+        let grant = broker.request(&deploy(Some("alice")), ask()).await.unwrap();
+        let (name, hash) = (id(&grant), grant.request_hash.to_string());
+        broker.acknowledge(&caller("carol"), &name, &hash, None).await.unwrap();
+        world.access.replace(called(named, human_claim));
+        let yes = broker.acknowledge(&caller("bob"), &name, &hash, None).await;
+        refused(&world, yes, ProblemKind::UnlinkedPrincipal);
+        assert_eq!(phase(&world, &grant).await, Phase::Pending, "{case}");
+
+        world.access.replace(called(&[("alice", "octo")], Some("actor")));
+        broker.acknowledge(&caller("bob"), &name, &hash, None).await.unwrap();
+        broker.mint(&deploy(Some("alice")), &name).await.unwrap();
+        world.access.replace(called(named, human_claim));
+        let mint = broker.mint(&deploy(Some("alice")), &name).await;
+        refused(&world, mint, ProblemKind::UnlinkedPrincipal);
+    }
+    // One that nobody was named for is nobody's once a name is demanded.
+    let (world, _) = world();
+    world.access.replace(called(&[], None));
+    let running = world.start();
+    let grant = running.broker.request(&deploy(None), ask()).await.unwrap();
+    world.access.replace(called(&[], Some("actor")));
+    let yes = running.broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), None).await;
+    refused(&world, yes, ProblemKind::UnlinkedPrincipal);
 }
 
 /// Of two who said yes, each still must be one who may.
