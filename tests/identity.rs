@@ -20,7 +20,7 @@ use crate::support::{Reply, World, encode, eventually, now};
 /// A little more than the broker lets pass from one look at an issuer's keys to the next.
 const LOOK_EVERY: i64 = 31;
 /// Whoever waits for a provider waits longer.
-const AT_ONCE: Duration = Duration::from_secs(3);
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn id(grant: &Value) -> &str {
     grant["id"].as_str().unwrap()
