@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use halligan_core::actor::Principal;
 use halligan_core::id::GroupId;
 use halligan_engine::fakes::fixtures::{self, Asking, at};
 use halligan_engine::fakes::store::{FakeStore, Fault};
@@ -26,7 +27,7 @@ fn entries(numbers: &[u64]) -> Change {
 }
 
 type Log = (Vec<QueuedEntry>, Head, BTreeMap<String, u64>, BTreeMap<String, String>);
-type Logins = (Vec<Session>, usize, BTreeSet<GroupId>, Vec<Passkey>);
+type Logins = (Vec<Session>, usize, BTreeMap<Principal, BTreeSet<GroupId>>, Vec<Passkey>);
 
 /// Everything that a reader can see.
 async fn state(store: &FakeStore) -> (Log, Logins) {
