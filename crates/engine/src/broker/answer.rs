@@ -64,7 +64,7 @@ impl Broker {
         let role = self.catalogue_unchanged(grant)?;
         let asked = self.incident_still_open(grant).await?;
         let signed = match signature {
-            Some(signature) => Some(self.identity.signed_yes(&by, hash, signature).await?),
+            Some(signature) => Some(self.identity.signed_yes(&by, grant, hash, signature).await?),
             None => None,
         };
         let acknowledger = acknowledger_beside(grant, &by.person);

@@ -153,8 +153,7 @@ impl Identity {
     /// or it was told on another channel long enough ago for somebody to object.
     #[must_use]
     pub fn counts(&self, passkey: &Passkey, now: Timestamp) -> bool {
-        let waited = |at: Timestamp| now.duration_since(at) >= self.settings.enrolment_wait;
-        passkey.confirmed.is_some() || passkey.noticed_at.is_some_and(waited)
+        passkey.counts(now, self.settings.enrolment_wait, |_| false)
     }
 
     /// Challenges the person of a session to prove themselves again by a passkey.

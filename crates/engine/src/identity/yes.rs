@@ -2,7 +2,7 @@
 
 use halligan_core::actor::Human;
 use halligan_core::grant::{Grant, State};
-use halligan_core::id::Nonce;
+use halligan_core::id::{Nonce, PersonId};
 use halligan_core::signed::Signed;
 use halligan_log::passkey::Verb;
 
@@ -35,7 +35,13 @@ impl Identity {
     ///
     /// # Errors
     /// The answer is not good, or the passkey doesn't count yet.
-    pub(crate) async fn signed_yes(&self, by: &Human, hash: &str, answer: &PasskeyAnswer) -> Result<Signed, Problem> {
+    pub(crate) async fn signed_yes(
+        &self,
+        by: &Human,
+        grant: &Grant,
+        hash: &str,
+        answer: &PasskeyAnswer,
+    ) -> Result<Signed, Problem> {
         let mut thing = [0; 32];
         hex::decode_to_slice(hash, &mut thing)
             .map_err(|_| Problem::invalid("request_hash", "expected 64 hexadecimal digits"))?;
@@ -43,7 +49,24 @@ impl Identity {
         if !self.counts(&passkey, self.clock.now()) {
             return Err(self.not_counted());
         }
+        // Of two people who must say yes, neither may speak for the other.
+        let other = if let State::Pending(pending) = &grant.state { pending.first.as_ref() } else { None };
+        let has_part =
+            |person: &PersonId| grant.is_requester(person) || other.is_some_and(|other| other.by.person == *person);
+        if !passkey.counts(self.clock.now(), self.settings.enrolment_wait, has_part) {
+            return Err(self.vouched_by_a_part());
+        }
         signed(answer, nonce)
+    }
+}
+
+impl Identity {
+    fn vouched_by_a_part(&self) -> Problem {
+        let detail = format!(
+            "this passkey was confirmed by somebody who has a part in this grant, less than {:#} ago: expected a third person, or another passkey",
+            self.settings.enrolment_wait
+        );
+        self.refused(ProblemKind::PasskeyRefused, detail)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use halligan_core::actor::Human;
 use halligan_core::entry::{Entry, Sealed};
 use halligan_core::event::Event;
-use halligan_core::id::PersonId;
+use halligan_core::id::{PartyName, PersonId};
 use halligan_core::signed::{Enrolment, Signed};
 use halligan_log::passkey::{Algorithm, Assertion, PasskeyFault, PublicKey, Relying, Verb, challenge, enrolment_hash};
 use jiff::{SignedDuration, Timestamp};
@@ -77,6 +77,9 @@ pub enum Unsound {
         "the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it"
     )]
     NotCounted,
+    /// Only the requester had vouched for it, and not for a day.
+    #[error("the passkey that signed had been confirmed by the requester alone, less than a day before")]
+    VouchedByRequester,
     /// The signature stands in another entry already.
     #[error("the signature is that of an earlier entry: the key was touched once, for that")]
     Replayed,
@@ -136,6 +139,15 @@ impl Keyring {
         }
     }
 
+    /// The passkey that vouched for another in this entry.
+    #[must_use]
+    pub fn vouching_in(entry: &Entry) -> Option<&str> {
+        match &entry.event {
+            Event::PasskeyConfirmed { signed, .. } => Some(&signed.credential),
+            _ => None,
+        }
+    }
+
     /// Whether this passkey is known.
     #[must_use]
     pub fn knows(&self, credential: &str) -> bool {
@@ -157,7 +169,9 @@ impl Keyring {
     /// It doesn't hold. What it would have changed stays as it was.
     pub fn enter(&mut self, sealed: &Sealed) -> Result<(), Unsound> {
         let entry = &sealed.entry;
-        let (by, at) = (entry.actor.human(), entry.decided_at());
+        // What begins a wait is as old as its place in the log: whoever writes entries could date it back.
+        let (by, recorded) = (entry.actor.human(), entry.time);
+        let at = entry.decided_at().min(recorded);
         match &entry.event {
             Event::PasskeyEnrolled(Enrolment { credential, algorithm, public_key, rp_id, origin: _, enrolment }) => {
                 let algorithm = Algorithm::ALL.into_iter().find(|known| known.as_str() == algorithm.as_str());
@@ -191,7 +205,7 @@ impl Keyring {
                 }
                 let passkey = &mut self.get_mut(credential)?.passkey;
                 // Nobody was told before there was something to tell.
-                let told = at.max(passkey.enrolled_at);
+                let told = recorded.max(passkey.enrolled_at);
                 passkey.noticed_at.get_or_insert(told);
                 Ok(())
             }
@@ -205,8 +219,8 @@ impl Keyring {
                 if hex::encode(thing) != *enrolment {
                     return Err(Unsound::Enrolment);
                 }
-                self.check(by, signed, Verb::Confirm, &thing, at)?;
-                self.get_mut(credential)?.passkey.confirmed = Some((by.person.clone(), at));
+                self.check(by, signed, Verb::Confirm, &thing, at, None)?;
+                self.get_mut(credential)?.passkey.confirmed = Some((by.person.clone(), recorded));
                 Ok(())
             }
             Event::PasskeyRemoved { credential, person } => {
@@ -214,10 +228,19 @@ impl Keyring {
                 self.keys.remove(credential).map(drop).ok_or(Unsound::Unknown)
             }
             Event::GrantAcknowledged { request_hash, signed: Some(signed), .. } => {
-                self.check(by.ok_or(Unsound::Nobody)?, signed, Verb::Acknowledge, &request_hash.bytes(), at)
+                let requester = entry.links.requester.as_ref();
+                self.check(by.ok_or(Unsound::Nobody)?, signed, Verb::Acknowledge, &request_hash.bytes(), at, requester)
             }
             Event::ExtensionAcknowledged { extension_hash, signed: Some(signed), .. } => {
-                self.check(by.ok_or(Unsound::Nobody)?, signed, Verb::Acknowledge, &extension_hash.bytes(), at)
+                let requester = entry.links.requester.as_ref();
+                self.check(
+                    by.ok_or(Unsound::Nobody)?,
+                    signed,
+                    Verb::Acknowledge,
+                    &extension_hash.bytes(),
+                    at,
+                    requester,
+                )
             }
             _ => Ok(()),
         }
@@ -230,6 +253,7 @@ impl Keyring {
         verb: Verb,
         thing: &[u8; 32],
         at: Timestamp,
+        requester: Option<&PartyName>,
     ) -> Result<(), Unsound> {
         let Enrolled { passkey, rp_id } = self.get(&signed.credential)?;
         if passkey.person != by.person {
@@ -242,9 +266,12 @@ impl Keyring {
         if let Some(rp_id) = rp_id {
             assertion.verify(&Relying::of_log(rp_id), &passkey.public_key, &challenge)?;
         }
-        let waited = |noticed: Timestamp| at.duration_since(noticed) >= ENROLMENT_WAIT;
-        if passkey.confirmed.is_none() && !passkey.noticed_at.is_some_and(waited) {
+        if !passkey.counts(at, ENROLMENT_WAIT, |_| false) {
             return Err(Unsound::NotCounted);
+        }
+        let asked = |person: &PersonId| requester.is_some_and(|name| name.as_str() == person.as_str());
+        if !passkey.counts(at, ENROLMENT_WAIT, asked) {
+            return Err(Unsound::VouchedByRequester);
         }
         if self.used.is_new(nonce.0, verb) { Ok(()) } else { Err(Unsound::Replayed) }
     }

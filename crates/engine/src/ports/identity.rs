@@ -327,6 +327,16 @@ pub struct Passkey {
 }
 
 impl Passkey {
+    /// Whether it counts: a second person has vouched for it, or `wait` is over since it was told on another
+    /// channel. Whoever has a part in the grant could have vouched for a key of their own in another's
+    /// name, so their word alone counts only after the same wait.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp, wait: SignedDuration, has_part: impl Fn(&PersonId) -> bool) -> bool {
+        let waited = |at: Timestamp| now.duration_since(at) >= wait;
+        let vouched = self.confirmed.as_ref().is_some_and(|(by, at)| !has_part(by) || waited(*at));
+        vouched || self.noticed_at.is_some_and(waited)
+    }
+
     /// Why no store keeps it, if there is a reason.
     #[must_use]
     pub fn flaw(&self) -> Option<&'static str> {

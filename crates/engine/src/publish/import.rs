@@ -132,19 +132,22 @@ impl Inner {
     /// What a page of the log says of passkeys. Of those that it goes on about, the store's
     /// own word is where it begins.
     async fn passkeys(&self, keyring: &mut Keyring, page: &[QueuedEntry]) -> Result<Vec<PasskeyNews>, PublishError> {
-        let mut changed: BTreeSet<&str> = BTreeSet::new();
+        let (mut changed, mut followed) = (BTreeSet::new(), BTreeSet::new());
         for queued in page {
             let entry = &queued.sealed.entry;
             let Some(credential) = Keyring::changed_by(entry) else { continue };
-            let is_new = matches!(entry.event, Event::PasskeyEnrolled { .. });
-            if !is_new
-                && changed.insert(credential)
-                && !keyring.knows(credential)
-                && let Some(passkey) = self.passkeys.passkey(credential).await?
-            {
-                keyring.resume(passkey);
-            }
             changed.insert(credential);
+            // Whoever vouches may have a key that is older than the copy, and unchanged since.
+            let older = (!matches!(entry.event, Event::PasskeyEnrolled { .. })).then_some(credential);
+            for credential in older.into_iter().chain(Keyring::vouching_in(entry)) {
+                if followed.insert(credential)
+                    && !keyring.knows(credential)
+                    && let Some(passkey) = self.passkeys.passkey(credential).await?
+                {
+                    keyring.resume(passkey);
+                }
+            }
+            followed.insert(credential);
             if let Err(unsound) = keyring.enter(&queued.sealed) {
                 tracing::error!(index = queued.index(), %unsound, "the log says of a passkey what doesn't hold: it is passed over");
             }
@@ -301,7 +304,7 @@ impl<'a> Missing<'a> {
 /// Who was signed out everywhere, and when.
 fn signed_out(queued: &QueuedEntry) -> Option<(PersonId, Timestamp)> {
     match &queued.sealed.entry.event {
-        Event::PersonSignedOut { person, before } => Some((person.clone(), *before)),
+        Event::PersonSignedOut { person, since } => Some((person.clone(), *since)),
         _ => None,
     }
 }

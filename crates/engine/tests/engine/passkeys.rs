@@ -6,10 +6,10 @@ use halligan_core::event::Event;
 use halligan_engine::caller::Caller;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::identity::FakeNotices;
-use halligan_engine::fakes::world::caller;
+use halligan_engine::fakes::world::{FakeWorld, caller};
 use halligan_engine::identity::{ChallengeAsk, EnrolmentAsk, Identity, PasskeyAnswer, PasskeyStanding};
 use halligan_engine::life::{Keyring, Unsound};
-use halligan_engine::ports::{QueuedEntry, SignInMethod};
+use halligan_engine::ports::{Passkeys as _, QueuedEntry, SignInMethod};
 use halligan_engine::problem::{Problem, ProblemKind};
 use halligan_log::passkey::Algorithm;
 use halligan_log::passkey::soft::SoftAuthenticator;
@@ -201,6 +201,79 @@ async fn a_key_that_did_not_count_is_an_exception_of_the_log() {
         .filter(|entry| !matches!(entry.sealed.entry.event, Event::PasskeyNoticed { .. }))
         .collect();
     assert_eq!(unsound(&without_notices), [Unsound::NotCounted]);
+}
+
+/// A wait that somebody wrote into the log afterwards is none: what it began with is as old as its place.
+#[tokio::test]
+async fn a_notice_that_is_dated_back_begins_no_wait() {
+    let (doors, _) = enrolled().await;
+    let broker = &doors.running.broker;
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    let asked = broker.identity().challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
+    let signed = answer(&key(2), &asked);
+    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&signed)).await.unwrap();
+    let mut entries = doors.world.store.entries();
+    let now = entries.last().unwrap().sealed.entry.time;
+    for entry in entries.iter_mut().map(|queued| &mut queued.sealed.entry) {
+        if matches!(entry.event, Event::PasskeyNoticed { .. }) {
+            entry.decided_at = Some(entry.time);
+            entry.time = now;
+        }
+    }
+    assert_eq!(unsound(&entries), [Unsound::NotCounted]);
+}
+
+/// With the session of another, and a key of their own, they would be two people.
+#[tokio::test]
+async fn who_asks_has_vouched_for_no_key_that_answers() {
+    let (doors, _) = enrolled().await;
+    let broker = &doors.running.broker;
+    let identity = broker.identity();
+    enrol(identity, &caller("bob"), &key(12)).await.unwrap();
+    let credential = key(12).credential();
+    let asked = identity.challenge_to_confirm(&caller("alice"), &credential).await.unwrap();
+    let standing = identity.confirm(&caller("alice"), &credential, &answer(&key(1), &asked)).await.unwrap();
+    assert!(standing.counts);
+    let yes = async |requester: &str| {
+        let grant = broker.request(&caller(requester), ask()).await.unwrap();
+        let asked = identity.challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
+        let signed = answer(&key(12), &asked);
+        broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&signed)).await
+    };
+    doors.groups.put("carol", &["on-call", "leads", "security"]);
+    let problem = refused(&doors.world, yes("alice").await, ProblemKind::PasskeyRefused);
+    insta::assert_snapshot!(problem.detail, @"this passkey was confirmed by somebody who has a part in this grant, less than 24h ago: expected a third person, or another passkey");
+    yes("carol").await.unwrap();
+    // The log shows it too, where the broker's check is missing.
+    let mut entries = doors.world.store.entries();
+    assert_eq!(unsound(&entries), []);
+    for entry in entries.iter_mut().map(|queued| &mut queued.sealed.entry) {
+        if matches!(entry.event, Event::GrantAcknowledged { .. }) {
+            entry.links.requester = Some((&fixtures::person("alice")).into());
+        }
+    }
+    assert_eq!(unsound(&entries), [Unsound::VouchedByRequester]);
+    // Its owner had a day to object.
+    doors.world.clock.advance(SignedDuration::from_hours(24));
+    yes("alice").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_store_knows_who_vouched_with_an_older_key() {
+    let (doors, _) = enrolled().await;
+    let (world, identity) = (&doors.world, doors.running.broker.identity());
+    doors.running.settle().await.unwrap();
+    let backup = Arc::new(world.store.backup());
+    enrol(identity, &caller("bob"), &key(12)).await.unwrap();
+    let credential = key(12).credential();
+    let asked = identity.challenge_to_confirm(&caller("carol"), &credential).await.unwrap();
+    identity.confirm(&caller("carol"), &credential, &answer(&key(3), &asked)).await.unwrap();
+    doors.running.settle().await.unwrap();
+
+    let restored = FakeWorld { store: backup, ..world.clone() };
+    restored.start().settle().await.unwrap();
+    let passkey = restored.store.passkey(&credential).await.unwrap().unwrap();
+    assert_eq!(passkey.confirmed.map(|(by, _)| by), Some(fixtures::person("carol")));
 }
 
 #[tokio::test]
