@@ -80,7 +80,7 @@ fn the_examples_of_the_page_on_identity_are_sound() {
     let blocks = page.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
     let blocks: Vec<toml::Table> =
         blocks.map(|text| text.parse().unwrap_or_else(|error| panic!("{error}: {text}"))).collect();
-    let sections = ["issuers", "people"];
+    let sections = ["issuers", "people", "passkeys"];
     let (whole, settings): (Vec<_>, Vec<_>) =
         blocks.into_iter().partition(|block| sections.iter().any(|section| block.contains_key(*section)));
     assert!(whole.len() >= 4 && settings.len() >= 2, "the page has examples");
