@@ -9,6 +9,7 @@ mod check;
 mod fingerprint;
 pub mod log;
 mod model;
+pub mod policies;
 mod values;
 
 #[cfg(test)]
@@ -159,6 +160,10 @@ pub struct Passkeys {
     pub rp_id: Option<String>,
     /// So long after its notice one counts that nobody confirmed.
     pub wait: SignedDuration,
+    /// Whoever enrols one has proved to their provider so lately who they are.
+    pub enrol_within: SignedDuration,
+    /// Whether signing in is that proof where the provider doesn't say when there was one.
+    pub enrol_after_sign_in: bool,
 }
 
 impl Loaded {

@@ -64,6 +64,7 @@ pub fn ports(store: &Arc<Database>, mailer: Option<Arc<Mailer>>) -> IdentityPort
     let notices = mailer.map(|mailer| mailer as Arc<dyn Notices>);
     IdentityPorts {
         sessions: store.clone(),
+        sign_outs: store.clone(),
         ceremonies: store.clone(),
         groups: store.clone(),
         passkeys: store.clone(),
@@ -82,6 +83,8 @@ pub fn settings(loaded: &Loaded) -> IdentitySettings {
         session_idle: loaded.sessions.idle,
         session_max: loaded.sessions.longest,
         enrolment_wait: loaded.passkeys.wait,
+        enrol_within: loaded.passkeys.enrol_within,
+        enrol_after_sign_in: loaded.passkeys.enrol_after_sign_in,
         sign_ins_per_minute: loaded.limits.sign_ins_per_minute,
     }
 }

@@ -7,8 +7,7 @@ use reqwest::Url;
 use super::people::People;
 use super::{Findings, places, shown};
 use crate::config::model;
-use crate::config::values::Period;
-use crate::config::{Limits, Sessions};
+use crate::config::{Limits, Passkeys, Sessions};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const WAIT_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -27,13 +26,16 @@ pub(super) fn sessions(sessions: &model::Sessions, found: &mut Findings<'_>) -> 
     Sessions { idle: idle.get(), longest: longest.get(), groups_kept: groups_kept.get() }
 }
 
-pub(super) fn wait(passkeys: &model::Passkeys, found: &mut Findings<'_>) -> SignedDuration {
-    let wait: Period = passkeys.wait;
+pub(super) fn passkeys(passkeys: &model::Passkeys, rp_id: Option<String>, found: &mut Findings<'_>) -> Passkeys {
+    let model::Passkeys { wait, enrol_within, enrol_after_sign_in } = *passkeys;
     if !(DAY..=WAIT_MAX).contains(&wait.get()) {
         let expected = "expected 24h to 720h, in which whoever didn't enrol it can say so";
         found.refuse("passkeys.wait", format!("`{wait}` is out of bounds: {expected}"));
     }
-    wait.get()
+    if enrol_within.get() > DAY {
+        found.refuse("passkeys.enrol_within", format!("`{enrol_within}` is too long: expected at most 24h"));
+    }
+    Passkeys { rp_id, wait: wait.get(), enrol_within: enrol_within.get(), enrol_after_sign_in }
 }
 
 /// What passkeys belong to: the host name that people see. An address has none (WebAuthn, 5.1.2),

@@ -29,7 +29,7 @@ use self::society::Society;
 use super::access::{Issuer, Rules, SignIn};
 use super::model::Config;
 use super::values::SecretRef;
-use super::{Loaded, Passkeys, Problem, Store};
+use super::{Loaded, Problem, Store};
 
 /// Looks up an environment variable.
 pub type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -170,8 +170,8 @@ pub fn check(
     let rp_id = server.as_ref().and_then(|server| identity::relying_party(&server.public_url, browsers, found));
     let society = people::society(people, &vouching, &incidents.keys().cloned().collect(), found);
     let sessions = identity::sessions(&sessions, found);
-    let passkeys_wait = identity::wait(&passkeys, found);
     let mail = identity::mail(mail, &society.people, rp_id.as_deref(), found);
+    let passkeys = identity::passkeys(&passkeys, rp_id, found);
     let incidents = incidents::providers(incidents, found);
     let roles = roles::roles(roles, &society, found);
     let offices: BTreeSet<GroupId> = log::groups(&log).union(&policy.administrators).cloned().collect();
@@ -215,7 +215,7 @@ pub fn check(
                 },
                 secrets: findings.secrets,
                 sessions,
-                passkeys: Passkeys { rp_id, wait: passkeys_wait },
+                passkeys,
                 mail,
                 incidents,
                 catalogue: Catalogue { deployment, roles },

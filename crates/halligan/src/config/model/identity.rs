@@ -36,11 +36,17 @@ pub struct Passkeys {
     /// How long after its person was told by mail a new passkey counts for acknowledgements, if no other person has
     /// confirmed it. One day at least, 30 at most.
     pub wait: Period,
+    /// So lately somebody who enrols a passkey has proved to the identity provider who they are, by its `auth_time`.
+    /// Whoever hasn't is led there. One day at most.
+    pub enrol_within: Period,
+    /// Whether signing in is that proof where the provider sends no `auth_time`. Whoever steals a session is kept from
+    /// enrolling by nothing but `enrol_within` after the sign-in then.
+    pub enrol_after_sign_in: bool,
 }
 
 impl Default for Passkeys {
     fn default() -> Self {
-        Self { wait: Period::seconds(24 * 3_600) }
+        Self { wait: Period::seconds(24 * 3_600), enrol_within: Period::seconds(15 * 60), enrol_after_sign_in: false }
     }
 }
 

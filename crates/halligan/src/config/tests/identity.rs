@@ -239,6 +239,7 @@ fn sessions_and_enrolments_are_bounded() {
     ");
     insta::assert_snapshot!(section("[passkeys]\nwait = \"23h\""), @"passkeys.wait: `23h` is out of bounds: expected 24h to 720h, in which whoever didn't enrol it can say so");
     insta::assert_snapshot!(section("[passkeys]\nwait = \"721h\""), @"passkeys.wait: `721h` is out of bounds: expected 24h to 720h, in which whoever didn't enrol it can say so");
+    insta::assert_snapshot!(section("[passkeys]\nenrol_within = \"25h\""), @"passkeys.enrol_within: `25h` is too long: expected at most 24h");
     for setting in [
         "requests_per_person",
         "requests_per_incident",
