@@ -473,13 +473,13 @@ pub enum Event {
     PersonSignedOut {
         /// Who. Where the actor is another person, that one did it to them.
         person: PersonId,
-        /// Nothing from before counts.
-        before: Timestamp,
+        /// Only what is from after this counts.
+        since: Timestamp,
     },
     /// A person enrolled a passkey. It doesn't count for acknowledgements yet.
     #[serde(rename = "passkey.enrolled")]
     PasskeyEnrolled(Enrolment),
-    /// An enrolment was told on a channel that the browser has no part in. It counts for acknowledgements a day later.
+    /// An enrolment was told on a channel that the browser has no part in. It counts for acknowledgements a day later at the earliest.
     #[serde(rename = "passkey.noticed")]
     PasskeyNoticed {
         /// Which.

@@ -208,7 +208,7 @@ fn of_identity() -> Vec<(By, &'static str, Value)> {
         (
             By::Web("carol", "person"),
             "person.signed_out",
-            json!({"person": "alice", "before": "2026-03-01T03:12:50.2Z"}),
+            json!({"person": "alice", "since": "2026-03-01T03:12:50.2Z"}),
         ),
         (passkey(), "passkey.enrolled", enrolled),
         (By::OnPasskey, "passkey.noticed", json!({"credential": credential, "person": "alice", "channel": "mail"})),

@@ -207,15 +207,15 @@ impl Identity {
         logins: &BTreeSet<Principal>,
         reason: Option<&Reason>,
     ) -> Result<u64, Problem> {
-        let before = self.clock.now();
-        let event = Event::PersonSignedOut { person: person.clone(), before };
+        let since = self.clock.now();
+        let event = Event::PersonSignedOut { person: person.clone(), since };
         let recorded = match reason {
             Some(reason) => Recorded::with_reason(event, reason),
             None => Recorded::plain(event),
         };
         let subject = Subject { kind: "person".to_owned(), id: person.to_string() };
         let draft = self.recorder.draft(caller.actor(), subject, recorded);
-        let ended = self.ports.sign_outs.sign_out(person, before, logins, vec![draft], before).await?;
+        let ended = self.ports.sign_outs.sign_out(person, since, logins, vec![draft], since).await?;
         self.recorder.wake();
         Ok(ended)
     }
