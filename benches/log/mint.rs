@@ -48,6 +48,7 @@ async fn broker(directory: &std::path::Path, assume_role: Duration) -> Broker {
         access: Arc::new(AccessInForce::new(fixtures::access(BTreeMap::from(groups)))),
         identity: IdentityPorts {
             sessions: database.clone(),
+            sign_outs: database.clone(),
             ceremonies: database.clone(),
             groups: database.clone(),
             passkeys: database.clone(),
