@@ -20,7 +20,7 @@ use halligan_engine::fakes::world::identity_settings;
 use halligan_engine::identity::IdentitySettings;
 use halligan_engine::ports::{AuthorizeAsk, Claims, IdentityProvider, ProviderError, Returned};
 use halligan_policy::{Known, PolicySet, Source};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -229,6 +229,48 @@ async fn the_way_in_when_the_provider_is_down() {
     let seen = story.chromium.open("bob", &format!("{}/passkeys", story.url)).await;
     Story::has(&seen, &["past the identity provider", "can't enrol another"]);
     story.nothing_was_complained_of(&["bob", "mallory"]).await;
+}
+
+#[tokio::test]
+async fn every_browser_is_signed_out_at_once_and_a_colleague_can_do_it() {
+    let mut story = Story::begin().await;
+    let sessions = format!("{}/sessions", story.url);
+    story.sign_in("bob", json!({}), "/sessions", "Sign out everywhere").await;
+    // His laptop: the same person in another browser.
+    story.chromium.begin("laptop", json!({"width": 1280, "height": 800, "dark": true})).await;
+    story.chromium.open("laptop", &sessions).await;
+    story.chromium.press("laptop", "Sign in with okta", "I am bob").await;
+    let seen = story.chromium.press("laptop", "I am bob", "Another browser").await;
+    Story::has(&seen, &["This browser", "Signed in as bob"]);
+    story.picture("laptop", "sessions-wide-dark").await;
+    let seen = story.chromium.open("bob", &sessions).await;
+    Story::has(&seen, &["This browser", "Another browser", &format!("through {}", fixtures::ISSUER)]);
+    story.picture("bob", "sessions").await;
+    story.site.wait(SignedDuration::from_secs(1));
+    story.chromium.press("bob", "Sign out everywhere", "Sign in with okta").await;
+    let seen = story.chromium.open("laptop", &sessions).await;
+    assert!(seen.title.starts_with("Sign in"), "{seen:?}");
+
+    // At 3 a.m. he can't do it himself: carol does.
+    story.site.wait(SignedDuration::from_secs(1));
+    story.chromium.press("laptop", "Sign in with okta", "I am bob").await;
+    story.chromium.press("laptop", "I am bob", "This browser").await;
+    story.enrol("laptop", "blue key").await;
+    story.sign_in("carol", json!({}), "/sessions", "Of others").await;
+    let seen =
+        story.chromium.follow("carol", "End the sessions of somebody else, or remove their passkeys", "alice").await;
+    Story::has(&seen, &["alice", "bob", "carol"]);
+    story.picture("carol", "people").await;
+    story.chromium.follow("carol", "bob", "Sign bob out everywhere").await;
+    story.picture("carol", "person").await;
+    story.site.wait(SignedDuration::from_secs(1));
+    story.chromium.fill("carol", "Reason", "his laptop was stolen").await;
+    story.chromium.press("carol", "Sign bob out everywhere", "Sign bob out everywhere").await;
+    let seen = story.chromium.open("laptop", &sessions).await;
+    assert!(seen.title.starts_with("Sign in"), "{seen:?}");
+    story.chromium.fill("carol", "Reason to remove blue key", "his laptop was stolen").await;
+    story.chromium.press("carol", "Remove blue key", "They have none").await;
+    story.nothing_was_complained_of(&["bob", "laptop", "carol"]).await;
 }
 
 #[tokio::test]
