@@ -18,6 +18,7 @@ mod log_conditions;
 mod log_format;
 mod log_keys;
 mod log_restored;
+mod login;
 mod main_job;
 mod python_sdk;
 mod redaction;
