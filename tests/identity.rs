@@ -309,11 +309,12 @@ async fn a_session_is_everywhere_and_over_everywhere() {
     let two = Two::with(|world| {
         let at = Place::new(world);
         at.configure(world, &[("alice", &["alice"]), ("bob", &["bob"])]);
-        place = Some(at);
+        // Its keys are looked at when they start.
+        let provider = at.provider(json!({}));
+        place = Some((at, provider));
     })
     .await;
-    let (world, place) = (&two.world, place.unwrap());
-    let _provider = place.provider(json!({}));
+    let (world, (place, _provider)) = (&two.world, place.unwrap());
     let (here, there) = (place.url.as_str(), two.other.url.replace("127.0.0.1", "localhost"));
 
     // He is sent to the provider by one, comes back to the other, and is signed in at both.
@@ -355,6 +356,29 @@ async fn a_session_is_everywhere_and_over_everywhere() {
     assert_eq!(ended.data()["session"], opened.data()["session"]);
     let sessions = world.log().into_iter().filter(|entry| entry.kind().starts_with("session."));
     assert_eq!(sessions.count(), 2, "one was opened, and ended once");
+
+    // Signed out everywhere, he is out on the command line, too, at both.
+    world.login("bob-sso", "bob").await;
+    let token = world.id_token("bob-sso");
+    place.browse(&mut browser, "bob", "/").await;
+    browser.carry(here, &there);
+    let at_both = async |browser: &Browser| {
+        let mut shown = Vec::new();
+        for url in [here, &there] {
+            let page = browser.clone().open(&format!("{url}/passkeys"), "-").await;
+            let me = world.send(world.http().get(format!("{url}/v1/me")).bearer_auth(&token)).await;
+            shown.push((page.url.path().to_owned(), me.status));
+        }
+        shown
+    };
+    assert_eq!(at_both(&browser).await, [("/passkeys".to_owned(), 200), ("/passkeys".to_owned(), 200)]);
+    world.cli("bob-sso", &["logout", "--everywhere", "--json"]).await.ok();
+    assert_eq!(at_both(&browser).await, [("/sign-in".to_owned(), 401), ("/sign-in".to_owned(), 401)]);
+    let out = world.logged("the end of all", |entry| entry.kind() == "person.signed_out").await;
+    assert_eq!(out.entry["actor"], actor("bob", &place.issuer(), "bob", "api"));
+    assert_eq!(out.data()["person"], "bob");
+    let page = place.browse(&mut browser, "bob", "/").await;
+    assert!(page.text.contains("Signed in as <strong>bob</strong>"), "{}", page.text);
     world.post("carol", "/v1/revocations", &json!({"all": true, "reason": "over"})).await.ok();
     two.world.done().await;
 }
