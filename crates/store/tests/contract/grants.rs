@@ -286,6 +286,8 @@ async fn enforceable_is_what_a_revocation_policy_must_know_of(store: Store) {
         "revoked, its incident closed",
         "revoked, an emergency start declined",
         "returned",
+        "active, extended twice",
+        "returned, extended",
     ]);
     // Minted at 90 s for the 1,770 s that remained; a minute for the call and the clocks.
     let while_tokens_live: BTreeSet<&str> =
