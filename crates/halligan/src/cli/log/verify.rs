@@ -18,9 +18,19 @@ use crate::client::words;
 /// So many findings are told to people; --json lists more.
 const TOLD_MAX: usize = 10;
 
+/// What exceptions mean, and what to do about them.
+const EXCEPTIONS: &str = "\
+What a passkey is said to have signed there is the broker's word alone: no touch of an enrolled key
+that counted proves it. A broker refuses such a signature and writes no such entry, so something
+else wrote it, or somebody has the broker's machine. Ask each person who is named whether it was
+they, and look at what was done under the grant: `halligan log prove GRANT` writes its entries for
+whoever helps. Until it is explained, treat the broker and the log's key as stolen.";
+
 const HELP: &str = "\
 Every entry, tile and personal part is hashed and compared with what the log signed; times must
-not go back, and what happened to each grant must be something that can happen to one.
+not go back, and what happened to each grant must be something that can happen to one. What
+passkeys are said to have signed is checked with the keys that were enrolled: where that doesn't
+hold, it is an exception, and listed.
 
 Exit codes: 0 whole, 1 it is not, 3 it could not be read to its end.";
 
@@ -79,11 +89,17 @@ fn in_words(report: &Report, place: &Place, now: Timestamp) -> String {
     let last = report.last.map(|last| format!(", the last one of {}", words::at(last))).unwrap_or_default();
     sheet.line("entries", &format!("{}{last}", report.entries));
     sheet.line("grants", &report.grants.to_string());
+    let unsigned = report.acknowledged.saturating_sub(report.signed);
+    sheet.line(
+        "acknowledged",
+        &format!("{}: {} signed with a passkey, {unsigned} not", report.acknowledged, report.signed),
+    );
     let erased = if place.has_personal() { "erased" } else { "erased or not looked at: no --personal-bucket" };
     sheet.line("personal", &format!("{} kept, {} {erased}", report.personal, report.erased));
     sheet.line("tampering", &tampering(report, place));
     if let Some(until) = report.lives_until {
-        sheet.line("not followed", &format!("what happened to grants from entry {until} on: it isn't all there"));
+        let what = "what happened to grants, and what passkeys signed,";
+        sheet.line("not followed", &format!("{what} from entry {until} on: it isn't all there"));
     }
     format!("{verdict}\n\n{}", sheet.finish())
 }
@@ -107,11 +123,14 @@ fn verdict(report: &Report) -> String {
     let Some(first) = report.first() else {
         return "Whole: everything in it is what the log signed.".to_owned();
     };
-    let place = match first.index {
-        Some(index) => format!("The first bad entry is {index}"),
-        None => "It begins with the checkpoint".to_owned(),
+    let mut text = match first.index {
+        _ if report.found == report.exceptions => {
+            "WITH EXCEPTIONS. Everything in it is what the log signed, but it says of passkeys what doesn't hold:\n"
+                .to_owned()
+        }
+        Some(index) => format!("NOT WHOLE. The first bad entry is {index}:\n"),
+        None => "NOT WHOLE. It begins with the checkpoint:\n".to_owned(),
     };
-    let mut text = format!("NOT WHOLE. {place}:\n");
     for finding in report.findings.iter().take(TOLD_MAX) {
         text.push_str(&format!("  {}\n", words::inline(&finding.to_string())));
     }
@@ -119,6 +138,9 @@ fn verdict(report: &Report) -> String {
     match report.found.saturating_sub(told) {
         0 => {}
         more => text.push_str(&format!("  and {more} more\n")),
+    }
+    if report.exceptions > 0 {
+        text.push_str(&format!("\n{EXCEPTIONS}\n"));
     }
     text.trim_end().to_owned()
 }
@@ -175,10 +197,12 @@ fn in_json(report: &Report) -> Value {
         "entries": report.entries,
         "last": report.last,
         "grants": report.grants,
+        "acknowledgements": { "all": report.acknowledged, "signed": report.signed },
         "grants_followed_until": report.lives_until,
         "personal": { "kept": report.personal, "erased": report.erased },
         "first_bad_index": report.first().and_then(|finding| finding.index),
         "found": report.found,
+        "exceptions": report.exceptions,
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }
