@@ -54,6 +54,13 @@ impl<'a> Tried<'a> {
         Self { party, channel: Channel::Web, address, action, what }
     }
 
+    /// With a token of the API, which is no use any more.
+    #[must_use]
+    pub fn with_token(party: &Party, action: &'a str) -> Self {
+        let (party, what) = (party.clone(), What::Subject(Subject::broker("sign-ins")));
+        Self { party, channel: Channel::Api, address: None, action, what }
+    }
+
     fn recorded(&self, problem: &Problem) -> Recorded {
         let event = Event::ActionRefused {
             action: self.action.to_owned(),

@@ -149,10 +149,10 @@ impl Identity {
         let nonce = self.taken(Verb::Enrol, &thing, Some(&human.person), &ask.nonce).await?;
         let here = self.settings.relying()?;
         let checked = ask.registration.verify(&relying(&here), &challenge(Verb::Enrol, &thing, &nonce));
-        let enrolled = checked.map_err(|fault| self.refused(ProblemKind::PasskeyRefused, fault.to_string()))?;
+        let enrolled = checked.map_err(|fault| Problem::new(ProblemKind::PasskeyRefused, fault.to_string()))?;
         if enrolled.credential.len() > halligan_core::signed::CHARACTERS_MAX {
             let detail = "the passkey's id is too long for an entry of the log: expected another kind of passkey";
-            return Err(self.refused(ProblemKind::PasskeyRefused, detail.to_owned()));
+            return Err(Problem::new(ProblemKind::PasskeyRefused, detail.to_owned()));
         }
         let now = self.clock.now();
         let passkey = Passkey {

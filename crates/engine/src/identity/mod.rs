@@ -29,11 +29,12 @@ use crate::ports::{
 use crate::problem::{Problem, ProblemKind};
 use crate::rate::Rate;
 use crate::recorder::Recorder;
+use crate::refusals::Tried;
 
 use providers::Providers;
 
 pub use enrol::{EnrolmentAsk, PasskeyStanding};
-pub use out::Outdated;
+use out::Outdated;
 pub use passkey::{ChallengeAsk, PasskeyAnswer};
 pub use providers::ByName;
 pub use session::{PASSKEY_ISSUER, SignedIn};
@@ -119,9 +120,9 @@ pub enum Stranger {
     /// The login is nobody's.
     #[error(transparent)]
     Unknown(#[from] UnknownLogin),
-    /// It is from before its person was signed out everywhere, or may be.
+    /// It is from before its person was signed out everywhere, or may be. They are known, and it is recorded.
     #[error(transparent)]
-    Outdated(#[from] Outdated),
+    Outdated(Box<Problem>),
 }
 
 /// Challenges that one person may ask for, a minute.
@@ -168,8 +169,11 @@ impl Identity {
     pub async fn bearer_in(&self, access: &Access, issuer: &str, claims: &Claims) -> Result<Bearer, Stranger> {
         let (login, party) = known(access, issuer, claims)?;
         // Machines come with a new token each time, and nobody signs them out.
-        if let Party::Human(human) = &party {
-            self.still_counts(&human.person, login.issued_at).await?;
+        if let Party::Human(human) = &party
+            && let Err(outdated) = self.still_counts(&human.person, login.issued_at).await
+        {
+            let problem = self.recorder.refuse(Tried::with_token(&party, "sign_in"), outdated.into()).await;
+            return Err(Stranger::Outdated(Box::new(problem)));
         }
         self.remember_groups(&login).await;
         let now = self.clock.now();
@@ -207,10 +211,6 @@ impl Identity {
     fn draft(&self, party: Option<&Party>, subject: Subject, recorded: Recorded) -> Draft {
         let channel = if party.is_some() { Channel::Web } else { Channel::System };
         self.recorder.draft(Actor { party: party.cloned(), channel }, subject, recorded)
-    }
-
-    fn refused(&self, kind: ProblemKind, detail: impl Into<String>) -> Problem {
-        Problem::new(kind, detail)
     }
 }
 

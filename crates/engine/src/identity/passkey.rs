@@ -94,7 +94,7 @@ impl Identity {
     ) -> Result<[u8; 32], Problem> {
         let unknown = || {
             let detail = "this challenge was not made here for this, is older than five minutes, or was answered already: try again";
-            self.refused(ProblemKind::PasskeyRefused, detail)
+            Problem::new(ProblemKind::PasskeyRefused, detail)
         };
         let mut bytes = [0; 32];
         hex::decode_to_slice(nonce, &mut bytes).map_err(|_| unknown())?;
@@ -119,11 +119,11 @@ impl Identity {
         let found = self.ports.passkeys.passkey(&answer.assertion.credential).await?;
         let theirs = |passkey: &Passkey| person.is_none_or(|person| passkey.person == *person);
         let Some(passkey) = found.filter(theirs) else {
-            return Err(self.refused(ProblemKind::PasskeyRefused, "this passkey is not enrolled for you here"));
+            return Err(Problem::new(ProblemKind::PasskeyRefused, "this passkey is not enrolled for you here"));
         };
         let here = self.settings.relying()?;
         let checked = answer.assertion.verify(&relying(&here), &passkey.public_key, &challenge(verb, thing, &nonce));
-        let asserted = checked.map_err(|fault| self.refused(ProblemKind::PasskeyRefused, fault.to_string()))?;
+        let asserted = checked.map_err(|fault| Problem::new(ProblemKind::PasskeyRefused, fault.to_string()))?;
         let passkey = self.count(passkey, asserted.counter).await?;
         Ok(Answered { passkey, nonce })
     }
@@ -266,7 +266,7 @@ impl Identity {
         if directory.has(person) {
             return Ok(());
         }
-        Err(self.refused(ProblemKind::UnlinkedPrincipal, "whoever enrolled this passkey is no person here any more"))
+        Err(Problem::new(ProblemKind::UnlinkedPrincipal, "whoever enrolled this passkey is no person here any more"))
     }
 
     /// This passkey is good and doesn't count yet.
@@ -276,7 +276,7 @@ impl Identity {
         if self.tells_of_enrolments() {
             detail.push_str(&format!(", or {:#} to pass after the notice of it", self.settings.enrolment_wait));
         }
-        self.refused(ProblemKind::PasskeyRefused, detail)
+        Problem::new(ProblemKind::PasskeyRefused, detail)
     }
 
     fn proof_by_passkey(&self) -> Proof {

@@ -54,7 +54,7 @@ impl Identity {
     pub(super) fn provider(&self, name: &PlaceId) -> Result<Arc<dyn IdentityProvider>, Problem> {
         let found = self.providers.now().get(name).cloned();
         found.ok_or_else(|| {
-            self.refused(ProblemKind::NotFound, format!("there is no provider `{name}` to sign in with"))
+            Problem::new(ProblemKind::NotFound, format!("there is no provider `{name}` to sign in with"))
         })
     }
 

@@ -75,7 +75,7 @@ impl Identity {
         };
         let human = person.map(|person| Human { person, principal: principal.clone() });
         human.ok_or_else(|| {
-            self.refused(ProblemKind::UnlinkedPrincipal, "the login of this session belongs to no person any more")
+            Problem::new(ProblemKind::UnlinkedPrincipal, "the login of this session belongs to no person any more")
         })
     }
 

@@ -66,7 +66,7 @@ impl Identity {
             "this passkey was confirmed by somebody who has a part in this grant, less than {:#} ago: expected a third person, or another passkey",
             self.settings.enrolment_wait
         );
-        self.refused(ProblemKind::PasskeyRefused, detail)
+        Problem::new(ProblemKind::PasskeyRefused, detail)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use halligan_core::grant::Grant;
 use halligan_engine::caller::Caller;
-use halligan_engine::fakes::fixtures::machine;
+use halligan_engine::fakes::fixtures::{ISSUER, machine};
 use halligan_engine::fakes::world::caller;
-use halligan_engine::identity::{Back, ChallengeAsk, EnrolmentAsk, Identity, PasskeyAnswer, PasskeyStanding};
-use halligan_engine::ports::{Clock as _, SecretText, SignInMethod};
+use halligan_engine::identity::{Back, ChallengeAsk, EnrolmentAsk, Identity, PasskeyAnswer, PasskeyStanding, Stranger};
+use halligan_engine::ports::{Claims, Clock as _, SecretText, SignInMethod};
 use halligan_engine::problem::{Problem, ProblemKind};
 use halligan_log::passkey::soft::SoftAuthenticator;
 use jiff::SignedDuration;
@@ -257,6 +257,13 @@ async fn of_a_sign_in_by_somebody_who_is_known() {
     let asked = doors.provider.asked().unwrap();
     doors.world.clock.advance(SignedDuration::from_secs(1));
     identity.sign_out_everywhere(&caller("alice")).await.unwrap();
+    let mut claims = Claims::new();
+    claims.insert("sub".to_owned(), "alice".into());
+    let outcome = identity.bearer(ISSUER, &claims).await.map_err(|stranger| match stranger {
+        Stranger::Outdated(problem) => *problem,
+        other => panic!("{other}"),
+    });
+    leaves(&doors, "an old token", outcome, ProblemKind::Unauthenticated, Entry("alice", "sign_in")).await;
     let code = doors.provider.signs_in(&asked.nonce, "alice", doors.world.clock.now(), true).into();
     let before = doors.take_back("id", &back(&code, &asked.state, &sent.browser)).await;
     leaves(&doors, "begun before", before, ProblemKind::SignIn, Entry("alice", "sign_in")).await;

@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderMap;
 use halligan_engine::access::Access;
-use halligan_engine::identity::{Bearer, Identity, Outdated, Stranger};
+use halligan_engine::identity::{Bearer, Identity, Stranger};
 use halligan_engine::ports::{Claims, Clock, KeySets};
 use halligan_engine::problem::{Problem, ProblemKind};
 use tokio::task::JoinSet;
@@ -75,7 +75,7 @@ impl AuthError {
         let kind = match self {
             Self::Missing(_) | Self::Token(_) => ProblemKind::Unauthenticated,
             Self::Keys { .. } => ProblemKind::ProviderUnavailable,
-            Self::Stranger(Stranger::Outdated(outdated)) => return outdated.clone().into(),
+            Self::Stranger(Stranger::Outdated(problem)) => return Problem::clone(problem),
             Self::Stranger(Stranger::Fault(_) | Stranger::Unknown(_)) => ProblemKind::UnlinkedPrincipal,
         };
         let problem = Problem::new(kind, self.to_string());
@@ -94,7 +94,7 @@ impl AuthError {
             Self::Token(fault) => {
                 Some(format!("Bearer realm=\"halligan\", error=\"invalid_token\", error_description=\"{fault}\""))
             }
-            Self::Stranger(Stranger::Outdated(Outdated::Before { .. } | Outdated::Undated { .. })) => Some(
+            Self::Stranger(Stranger::Outdated(problem)) if problem.kind == ProblemKind::Unauthenticated => Some(
                 "Bearer realm=\"halligan\", error=\"invalid_token\", error_description=\"its person was signed out everywhere\""
                     .to_owned(),
             ),

@@ -1,6 +1,7 @@
 //! Callers who are not known get nothing, not even to learn what there is.
 
 use axum::http::{Method, StatusCode};
+use halligan_engine::fakes::world::caller;
 use jiff::SignedDuration;
 
 use super::TestApp;
@@ -69,6 +70,23 @@ async fn a_login_of_nobody_is_nobody() {
     let answer = app.get("stranger", "/v1/me").await;
     answer.is_problem(403, "unlinked-principal");
     assert!(answer.headers.get("www-authenticate").is_none());
+}
+
+/// A token that was good until its person was signed out everywhere: they are known, and it may be stolen.
+#[tokio::test]
+async fn a_token_from_before_somebody_was_signed_out_leaves_their_name() {
+    let app = TestApp::new();
+    let token = app.token("alice");
+    assert_eq!(app.bearing(&token, Method::GET, "/v1/me").send().await.status, StatusCode::OK);
+    app.broker.identity().sign_out_everywhere(&caller("alice")).await.unwrap();
+    app.world.clock.advance(SignedDuration::from_secs(1));
+    let answer = app.bearing(&token, Method::GET, "/v1/me").send().await;
+    answer.is_problem(401, "unauthenticated");
+    assert_eq!(app.refusals(), [("alice".to_owned(), "sign_in".to_owned(), "unauthenticated".to_owned())]);
+    let (now, entries) = (halligan_engine::ports::Clock::now(&*app.world.clock), app.world.store.entries().len());
+    app.broker.recorder().close_window(now).await;
+    app.broker.recorder().close_window(now + SignedDuration::from_mins(2)).await;
+    assert_eq!(app.world.store.entries().len(), entries, "it is not counted beside it");
 }
 
 #[tokio::test]
