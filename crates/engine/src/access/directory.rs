@@ -6,7 +6,7 @@ use halligan_core::actor::{Human, Machine, Party, Principal};
 use halligan_core::id::{GroupId, MachineId, PersonId, ProviderId};
 use sha2::{Digest as _, Sha256};
 
-use crate::identity::PASSKEY_ISSUER;
+use crate::ports::Passkey;
 
 use super::rules::{IssuerKind, IssuerRules, Login, LoginKind, MachineRule, Unlinked};
 
@@ -135,6 +135,12 @@ impl Directory {
         }
     }
 
+    /// Whose passkey it is: its person, for as long as the login that enrolled it is theirs.
+    #[must_use]
+    pub fn enrolled(&self, passkey: &Passkey) -> Option<PersonId> {
+        self.person(&passkey.principal).ok().filter(|person| *person == passkey.person)
+    }
+
     /// Whether there is such a person: one that the configuration names, or that anybody can be.
     #[must_use]
     pub fn has(&self, person: &PersonId) -> bool {
@@ -155,8 +161,6 @@ impl Directory {
     #[must_use]
     pub fn still(&self, party: &Party) -> bool {
         match party {
-            // Whose a passkey is, its session has asked; here, whether they are still there.
-            Party::Human(human) if human.principal.issuer == PASSKEY_ISSUER => self.has(&human.person),
             Party::Human(human) => self.person(&human.principal).as_ref() == Ok(&human.person),
             Party::Machine(machine) => {
                 let rules = self.issuers.get(&machine.principal.issuer).map(|rules| &rules.kind);
@@ -205,12 +209,6 @@ impl Directory {
     pub(super) fn groups_said_by(&self, issuer: &str) -> impl Iterator<Item = &GroupId> {
         let rules = self.issuers.get(issuer);
         rules.and_then(|rules| rules.groups.as_ref()).into_iter().flat_map(|groups| groups.map.values())
-    }
-
-    /// The groups that the tokens of people can say whom the configuration doesn't name.
-    pub(super) fn groups_of_the_unnamed(&self) -> impl Iterator<Item = &GroupId> {
-        let admitting = self.issuers.values().filter(|rules| rules.kind == IssuerKind::People(Unlinked::Admit));
-        admitting.filter_map(|rules| rules.groups.as_ref()).flat_map(|groups| groups.map.values())
     }
 
     /// Those of issuers whose tokens say groups.

@@ -1,5 +1,6 @@
 //! Asks the policies, with everything that is known of the occasion.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::membership::{Membership, Memberships};
 use super::{Access, AccessInForce, ProvidersSeen};
 use crate::identity::PASSKEY_ISSUER;
-use crate::ports::{Clock, LoginGroups};
+use crate::ports::{Clock, LoginGroups, Passkey, Passkeys, StoreError};
 use crate::problem::{Problem, ProblemKind};
 use crate::recorder::Recorder;
 
@@ -80,6 +81,7 @@ pub enum Matter<'a> {
 /// Asks the policies.
 pub struct Judge {
     access: Arc<AccessInForce>,
+    passkeys: Arc<dyn Passkeys>,
     memberships: Memberships,
     providers: ProvidersSeen,
     clock: Arc<dyn Clock>,
@@ -91,13 +93,22 @@ impl Judge {
     /// Over what is in force. What providers last said of groups counts for `groups_kept`.
     pub fn new(
         access: Arc<AccessInForce>,
+        passkeys: Arc<dyn Passkeys>,
         groups: Arc<dyn LoginGroups>,
         groups_kept: SignedDuration,
         clock: Arc<dyn Clock>,
         recorder: Arc<Recorder>,
     ) -> Self {
         let memberships = Memberships::new(groups, groups_kept);
-        Self { access, memberships, providers: ProvidersSeen::default(), clock, recorder, told: Mutex::default() }
+        Self {
+            access,
+            passkeys,
+            memberships,
+            providers: ProvidersSeen::default(),
+            clock,
+            recorder,
+            told: Mutex::default(),
+        }
     }
 
     /// What is in force.
@@ -118,7 +129,7 @@ impl Judge {
         occasion: Occasion<'_>,
     ) -> Result<Vec<String>, Problem> {
         let access = self.access.now();
-        if !access.directory.still(asker.party) {
+        if !self.still(asker.party).await? {
             let detail = format!("`{}` is no longer linked to the login that was used", asker.party.as_str());
             return Err(Problem::new(ProblemKind::UnlinkedPrincipal, detail));
         }
@@ -147,14 +158,47 @@ impl Judge {
     pub async fn permitted(&self, asker: Asker<'_>, actions: &[Action], role: &Role) -> Result<Vec<Action>, Problem> {
         let access = self.access.now();
         let mut permitted = Vec::new();
+        if !self.still(asker.party).await? {
+            return Ok(permitted);
+        }
         for action in actions {
             let decision = self.decide(&access, asker, *action, Matter::Role(role), Occasion::default()).await?;
             // What a rule says of the occasion is told when there is one.
-            if access.directory.still(asker.party) && decision.permitted {
+            if decision.permitted {
                 permitted.push(*action);
             }
         }
         Ok(permitted)
+    }
+
+    /// Whether the login still is theirs. Of who came in by a passkey, whether the passkey is still there, and the login
+    /// that enrolled it theirs.
+    ///
+    /// # Errors
+    /// The store doesn't answer.
+    pub async fn still(&self, party: &Party) -> Result<bool, Problem> {
+        let known = self.as_enrolled(party).await?;
+        Ok(known.is_some_and(|known| self.access.now().directory.still(&known)))
+    }
+
+    /// Somebody with a login that an issuer vouches for: in place of a passkey, the one that enrolled it.
+    /// None: there is no such passkey any more.
+    async fn as_enrolled<'a>(&self, party: &'a Party) -> Result<Option<Cow<'a, Party>>, StoreError> {
+        let Party::Human(human) = party else { return Ok(Some(Cow::Borrowed(party))) };
+        if human.principal.issuer != PASSKEY_ISSUER {
+            return Ok(Some(Cow::Borrowed(party)));
+        }
+        let passkey = self.passkeys.passkey(&human.principal.subject).await?;
+        let enrolled = passkey.filter(|passkey| passkey.person == human.person);
+        Ok(enrolled.map(|Passkey { person, principal, .. }| Cow::Owned(Party::Human(Human { person, principal }))))
+    }
+
+    /// Which groups somebody is in, as far as anybody knows.
+    async fn membership(&self, access: &Access, party: &Party, now: Timestamp) -> Result<Membership, StoreError> {
+        match self.as_enrolled(party).await? {
+            Some(known) => self.memberships.of(access, &known, now).await,
+            None => Ok(Membership::default()),
+        }
     }
 
     /// The groups that policies see somebody in now.
@@ -162,7 +206,7 @@ impl Judge {
     /// # Errors
     /// The store doesn't answer.
     pub async fn groups(&self, party: &Party) -> Result<BTreeSet<GroupId>, Problem> {
-        Ok(self.memberships.of(&self.access.now(), party, self.clock.now()).await?.groups)
+        Ok(self.membership(&self.access.now(), party, self.clock.now()).await?.groups)
     }
 
     /// Whether identity providers answer: whoever sees it says it here.
@@ -181,14 +225,14 @@ impl Judge {
     ) -> Result<Decision, Problem> {
         let now = self.clock.now();
         let directory = &access.directory;
-        let askers = self.memberships.of(access, asker.party, now).await?;
+        let askers = self.membership(access, asker.party, now).await?;
         let requesters = match occasion.requester {
-            Some(requester) => self.memberships.of(access, requester, now).await?,
+            Some(requester) => self.membership(access, requester, now).await?,
             None => Membership::default(),
         };
         let acknowledger = occasion.acknowledger.cloned().map(Party::Human);
         let acknowledgers = match &acknowledger {
-            Some(acknowledger) => self.memberships.of(access, acknowledger, now).await?,
+            Some(acknowledger) => self.membership(access, acknowledger, now).await?,
             None => Membership::default(),
         };
         let creator = occasion

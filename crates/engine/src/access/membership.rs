@@ -8,7 +8,6 @@ use halligan_core::id::{GroupId, PersonId};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Access, Directory};
-use crate::identity::PASSKEY_ISSUER;
 use crate::ports::{LoginGroups, StoreError};
 
 /// Somebody's groups.
@@ -32,19 +31,11 @@ impl Memberships {
         Self { said, kept }
     }
 
-    /// Of whoever uses this login.
+    /// Of whoever uses this login of an issuer.
     pub async fn of(&self, access: &Access, party: &Party, now: Timestamp) -> Result<Membership, StoreError> {
         let directory = &access.directory;
         let groups = directory.configured_groups(party);
-        let mut membership = self.with_said(directory, groups, directory.logins_with_groups(party), now).await?;
-        // A passkey doesn't say which login it stands for where people are not named.
-        if let Party::Human(human) = party
-            && human.principal.issuer == PASSKEY_ISSUER
-            && !directory.people().contains_key(&human.person)
-        {
-            membership.possible.extend(directory.groups_of_the_unnamed().cloned());
-        }
-        Ok(membership)
+        self.with_said(directory, groups, directory.logins_with_groups(party), now).await
     }
 
     /// Of a person who is not the one who asks.

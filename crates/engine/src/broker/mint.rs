@@ -201,7 +201,7 @@ impl Broker {
             return Err(Problem::new(ProblemKind::RightLost, "the grant is gone"));
         };
         let because = if grant.still_warrants(warrant, self.ports.clock.now()) {
-            match self.gone_meanwhile(caller, &grant) {
+            match self.gone_meanwhile(caller, &grant).await? {
                 Some(gone) => format!("`{gone}` is no longer linked to the login that was used"),
                 None => return Ok(()),
             }
@@ -214,11 +214,14 @@ impl Broker {
     }
 
     /// Whoever of those that the mint rests on has lost the login that was used.
-    fn gone_meanwhile(&self, caller: &Caller, grant: &Grant) -> Option<PartyName> {
-        let access = self.judge.access().now();
+    async fn gone_meanwhile(&self, caller: &Caller, grant: &Grant) -> Result<Option<PartyName>, Problem> {
         let acknowledgers = grant.rests_on().map(|(acknowledged, _)| Party::from(acknowledged.by.clone()));
-        let mut parties = acknowledgers.chain([caller.party.clone()]);
-        parties.find(|party| !access.directory.still(party)).map(|party| party.name())
+        for party in acknowledgers.chain([caller.party.clone()]) {
+            if !self.judge.still(&party).await? {
+                return Ok(Some(party.name()));
+            }
+        }
+        Ok(None)
     }
 
     async fn discard(

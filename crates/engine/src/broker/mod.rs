@@ -110,6 +110,7 @@ impl Broker {
         let asking = Asking::new(&settings.rates);
         let judge = Arc::new(Judge::new(
             ports.access.clone(),
+            ports.identity.passkeys.clone(),
             ports.identity.groups.clone(),
             settings.identity.groups_kept,
             ports.clock.clone(),

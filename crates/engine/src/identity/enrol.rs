@@ -158,6 +158,7 @@ impl Identity {
         let passkey = Passkey {
             credential: enrolled.credential,
             person: human.person.clone(),
+            principal: human.principal.clone(),
             label: label.clone(),
             public_key: enrolled.public_key,
             enrolled_at: now,

@@ -11,7 +11,6 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Identity, SignedIn, passkey_subject, relying};
-use crate::access::Directory;
 use crate::caller::Caller;
 use crate::ports::{Passkey, Proof, Room, SecretHash, Session};
 use crate::problem::{Problem, ProblemKind};
@@ -121,6 +120,10 @@ impl Identity {
         let Some(passkey) = found.filter(theirs) else {
             return Err(Problem::new(ProblemKind::PasskeyRefused, "this passkey is not enrolled for you here"));
         };
+        if self.judge.access().now().directory.enrolled(&passkey).is_none() {
+            let detail = "the login that enrolled this passkey is no person's here any more";
+            return Err(Problem::new(ProblemKind::UnlinkedPrincipal, detail));
+        }
         let here = self.settings.relying()?;
         let checked = answer.assertion.verify(&relying(&here), &passkey.public_key, &challenge(verb, thing, &nonce));
         let asserted = checked.map_err(|fault| Problem::new(ProblemKind::PasskeyRefused, fault.to_string()))?;
@@ -232,7 +235,6 @@ impl Identity {
     ) -> Result<SignedIn, Problem> {
         self.may_try(address, self.clock.now())?;
         let Answered { passkey, .. } = self.answered(Verb::SignIn, &STRANGER, None, answer).await?;
-        self.still_here(&self.judge.access().now().directory, &passkey.person)?;
         let human = Human { person: passkey.person.clone(), principal: Self::passkey_principal(&passkey.credential) };
         let outcome = self.recognised_by_passkey(human.clone(), &passkey, address).await;
         self.told_at_the_door(&human, "sign_in", address, outcome).await
@@ -260,13 +262,6 @@ impl Identity {
             "somebody signed in past the identity provider"
         );
         Ok(signed_in)
-    }
-
-    fn still_here(&self, directory: &Directory, person: &PersonId) -> Result<(), Problem> {
-        if directory.has(person) {
-            return Ok(());
-        }
-        Err(Problem::new(ProblemKind::UnlinkedPrincipal, "whoever enrolled this passkey is no person here any more"))
     }
 
     /// This passkey is good and doesn't count yet.

@@ -69,7 +69,7 @@ impl Identity {
         let directory = &self.judge.access().now().directory;
         let person = if principal.issuer == PASSKEY_ISSUER {
             let passkey = self.ports.passkeys.passkey(&principal.subject).await?;
-            passkey.map(|passkey| passkey.person).filter(|person| directory.has(person))
+            passkey.and_then(|passkey| directory.enrolled(&passkey))
         } else {
             directory.person(principal).ok()
         };

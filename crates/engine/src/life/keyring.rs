@@ -177,7 +177,7 @@ impl Keyring {
                 let algorithm = Algorithm::ALL.into_iter().find(|known| known.as_str() == algorithm.as_str());
                 let key = PublicKey { algorithm: algorithm.ok_or(Unsound::Key)?, spki: public_key.clone() };
                 key.check().map_err(|_| Unsound::Key)?;
-                let person = by.ok_or(Unsound::Nobody)?.person.clone();
+                let Human { person, principal } = by.ok_or(Unsound::Nobody)?.clone();
                 if hex::encode(enrolment_hash(person.as_str(), credential, &key)) != *enrolment {
                     return Err(Unsound::Enrolment);
                 }
@@ -188,6 +188,7 @@ impl Keyring {
                 let passkey = Passkey {
                     credential: credential.clone(),
                     person,
+                    principal,
                     label: label.unwrap_or_default(),
                     public_key: key,
                     enrolled_at: at,

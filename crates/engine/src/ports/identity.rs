@@ -312,6 +312,8 @@ pub struct Passkey {
     pub credential: String,
     /// Whose.
     pub person: PersonId,
+    /// The login that they had when they enrolled it: it is theirs for as long as that one is.
+    pub principal: Principal,
     /// What they called it.
     pub label: String,
     /// The public key, `SubjectPublicKeyInfo` in base64url, and its algorithm.

@@ -203,6 +203,29 @@ async fn a_key_that_did_not_count_is_an_exception_of_the_log() {
     assert_eq!(unsound(&without_notices), [Unsound::NotCounted]);
 }
 
+/// A provider that was taken over, or left, takes with it what was enrolled through it.
+#[tokio::test]
+async fn a_passkey_is_good_for_as_long_as_the_login_that_enrolled_it() {
+    let (doors, _) = enrolled().await;
+    let (broker, identity) = (&doors.running.broker, doors.running.broker.identity());
+    doors.provider.set_down(true);
+    doors.other.set_down(true);
+    doors.world.clock.advance(SignedDuration::from_secs(5));
+    let asked = identity.challenge_to_sign_in(None).await.unwrap();
+    let bob = identity.sign_in_by_passkey(&answer(&key(2), &asked), None).await.unwrap();
+    let (who, _) = identity.session(&bob.token, None).await.unwrap();
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    broker.acknowledge(&who, &id(&grant), &grant.request_hash.to_string(), None).await.unwrap();
+    broker.mint(&caller("alice"), &id(&grant)).await.unwrap();
+    // bob is the person that he was, by another login.
+    doors.groups.relink("bob", "somebody-else");
+    assert_eq!(identity.session(&bob.token, None).await.unwrap_err().kind, ProblemKind::UnlinkedPrincipal);
+    let asked = identity.challenge_to_sign_in(None).await.unwrap();
+    let again = identity.sign_in_by_passkey(&answer(&key(2), &asked), None).await;
+    assert_eq!(again.unwrap_err().kind, ProblemKind::UnlinkedPrincipal);
+    refused(&doors.world, broker.mint(&caller("alice"), &id(&grant)).await, ProblemKind::UnlinkedPrincipal);
+}
+
 /// A wait that somebody wrote into the log afterwards is none: what it began with is as old as its place.
 #[tokio::test]
 async fn a_notice_that_is_dated_back_begins_no_wait() {
@@ -325,9 +348,10 @@ async fn a_passkey_is_the_way_in_while_the_provider_is_down_and_only_then() {
     let grant = broker.request(&caller("alice"), ask()).await.unwrap();
     broker.acknowledge(&who, &id(&grant), &grant.request_hash.to_string(), None).await.unwrap();
     broker.mint(&caller("alice"), &id(&grant)).await.unwrap();
-    // Removed, it opens nothing and what it opened is over.
+    // Removed, it opens nothing, what it opened is over, and nothing rests on what was said by it.
     identity.remove_passkey(&who, &key(2).credential()).await.unwrap();
     assert!(identity.session(&bob.token, None).await.is_err());
+    refused(&doors.world, broker.mint(&caller("alice"), &id(&grant)).await, ProblemKind::UnlinkedPrincipal);
     doors.groups.remove("carol");
     assert_eq!(sign_in(3).await.unwrap_err().kind, ProblemKind::UnlinkedPrincipal);
 }

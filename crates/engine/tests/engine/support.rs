@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use halligan_core::actor::Principal;
 use halligan_core::event::Event;
 use halligan_core::grant::{Grant, Phase};
 use halligan_core::id::{GroupId, PersonId};
-use halligan_engine::access::{Access, AccessInForce};
+use halligan_engine::access::{Access, AccessInForce, Directory};
 use halligan_engine::broker::Broker;
 use halligan_engine::caller::{Minted, RequestAsk};
 use halligan_engine::fakes::fixtures;
@@ -37,6 +38,18 @@ impl Groups {
         let mut people = self.people.lock().unwrap();
         people.remove(&fixtures::person(person));
         self.access.replace(fixtures::access(people.clone()));
+    }
+
+    /// They are the same person, by another login.
+    pub fn relink(&self, person: &str, subject: &str) {
+        let access = fixtures::access(self.people.lock().unwrap().clone());
+        let mut people = access.directory.people().clone();
+        let principal = Principal { issuer: fixtures::ISSUER.to_owned(), subject: subject.to_owned() };
+        people.get_mut(&fixtures::person(person)).unwrap().principals = [principal].into();
+        let issuers =
+            [fixtures::ISSUER, fixtures::CI_ISSUER].map(|issuer| access.directory.rules(issuer).unwrap().clone());
+        let directory = Directory::new(issuers.into(), people, access.directory.machines().clone());
+        self.access.replace(Access { directory, ..access });
     }
 
     /// With these policies in place of the built-in ones.

@@ -111,6 +111,7 @@ async fn an_administrator_ends_what_is_somebody_elses_and_nobody_else_does() {
     let passkey = Passkey {
         credential: "BwcH".to_owned(),
         person: person("alice"),
+        principal: fixtures::human("alice").principal,
         label: "the phone".to_owned(),
         public_key: PublicKey { algorithm: Algorithm::ES256, spki: "MFkwEwYH".to_owned() },
         enrolled_at: fixtures::start(),

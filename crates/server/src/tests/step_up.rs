@@ -105,6 +105,7 @@ async fn enrolled(app: &TestApp, name: &str, seed: u8) -> SoftAuthenticator {
     let passkey = Passkey {
         credential: key.credential(),
         person: fixtures::person(name),
+        principal: fixtures::human(name).principal,
         label: "blue key".to_owned(),
         public_key: key.public_key().unwrap(),
         enrolled_at: now,

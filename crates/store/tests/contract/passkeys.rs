@@ -1,6 +1,6 @@
 //! Passkeys: compared, swapped and entered, or none of it.
 
-use halligan_engine::fakes::fixtures::{Asking, at, person, uuid};
+use halligan_engine::fakes::fixtures::{Asking, at, human, person, uuid};
 use halligan_engine::ports::{Passkey, StoreError};
 use halligan_log::passkey::{Algorithm, PublicKey};
 use jiff::SignedDuration;
@@ -23,6 +23,7 @@ pub fn passkey(name: &str, whose: &str, seconds: i64) -> Passkey {
     Passkey {
         credential: name.to_owned(),
         person: person(whose),
+        principal: human(whose).principal,
         label: format!("{whose}'s key \u{1f511}"),
         public_key: PublicKey { algorithm: Algorithm::ES256, spki: "MFkwEwYH".to_owned() },
         enrolled_at: at(seconds),
