@@ -106,7 +106,7 @@ impl PolicySet {
             }
         }
         if unmet.is_empty() {
-            unmet.push(format!("nobody may: no policy permits to {} this", question.action));
+            unmet.push(format!("nobody may: no policy permits `{}` here", question.action));
         }
         Decision {
             allow: false,

@@ -96,8 +96,8 @@ impl Default for Incident {
 }
 
 /// What a question is asked on. The names are the schema's; what is left out is missing
-/// for policies, but for `time` (a Monday at noon, UTC), `channel` (`api`), and the
-/// flags, which are false.
+/// for policies, but for `time` (a Monday at noon, UTC), `channel` (`api`), `signed`
+/// (false) and `reviewDebt` (0).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Occasion {

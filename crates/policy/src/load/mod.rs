@@ -218,6 +218,10 @@ impl Loading {
     /// forgotten by whoever writes policies of their own.
     fn locked_out(&self) -> impl Iterator<Item = String> {
         let permits: Vec<&Rule> = self.rules.iter().map(|(rule, _)| rule).filter(|rule| rule.is_permit()).collect();
+        if permits.is_empty() && !self.rules.is_empty() {
+            let all = "nothing here permits anything: put a copy of the built-in policies, `default.cedar`, beside these limits";
+            return vec![all.to_owned()].into_iter();
+        }
         let forgotten =
             Action::ALL.into_iter().filter(move |action| !permits.iter().any(|rule| rule.is_about(*action)));
         forgotten

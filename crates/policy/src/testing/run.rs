@@ -71,7 +71,8 @@ fn differences(policies: &PolicySet, test: &Test, decision: &Decision) -> Vec<St
     let mut all = decision.errors.clone();
     if decision.allow != (test.expect == Expected::Allow) {
         let (expected, found) = if decision.allow { ("refused", "permitted") } else { ("permitted", "refused") };
-        all.push(format!("expected to be {expected}, was {found} by {}", list(&decision.rules)));
+        let by = if decision.rules.is_empty() { String::new() } else { format!(" by {}", list(&decision.rules)) };
+        all.push(format!("expected to be {expected}, was {found}{by}"));
         all.extend(decision.unmet.iter().map(|unmet| format!("unmet: {unmet}")));
         return all;
     }

@@ -30,17 +30,22 @@ pub struct Args {
 
 /// What came of it.
 enum Compared {
-    Both(Diff),
+    /// With what is odd about the new ones, and wasn't about the old.
+    Both(Diff, Vec<String>),
     Wrong(Vec<LoadError>),
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<ExitCode, Failure> {
     match compare(args, context)? {
-        Compared::Both(diff) => {
+        Compared::Both(diff, warnings) => {
             if context.ui.json {
-                context.ui.print_json(&serde_json::to_value(&diff).unwrap_or_default())?;
+                let mut told = serde_json::to_value(&diff).unwrap_or_default();
+                if let Some(fields) = told.as_object_mut() {
+                    fields.insert("warnings".to_owned(), warnings.into());
+                }
+                context.ui.print_json(&told)?;
             } else {
-                context.ui.print(words::lines(&diff.to_string()).trim_end())?;
+                context.ui.print(&told(&diff, &warnings))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -91,7 +96,17 @@ fn compare(args: &Args, context: &Context) -> Result<Compared, Failure> {
         emergency: Some(false),
         ..Occasion::default()
     };
-    Ok(Compared::Both(diff(&before, &now, &world, &severities, &occasion)))
+    let old = before.warnings();
+    let warnings = now.warnings().iter().filter(|warning| !old.contains(warning)).cloned().collect();
+    Ok(Compared::Both(diff(&before, &now, &world, &severities, &occasion), warnings))
+}
+
+fn told(diff: &Diff, warnings: &[String]) -> String {
+    let mut text = words::lines(diff.to_string().trim_end());
+    for warning in warnings {
+        text.push_str(&format!("\nwarning: {}", words::lines(warning)));
+    }
+    text
 }
 
 fn somebody_and_something(world: &World, configuration: Option<&Path>) -> Result<(), Failure> {
@@ -110,7 +125,7 @@ fn somebody_and_something(world: &World, configuration: Option<&Path>) -> Result
 #[cfg(test)]
 pub fn shown(args: &[&str], context: &Context) -> String {
     match compare(&super::tests::parsed(args), context) {
-        Ok(Compared::Both(diff)) => diff.to_string(),
+        Ok(Compared::Both(diff, warnings)) => told(&diff, &warnings),
         Ok(Compared::Wrong(errors)) => errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         Err(failure) => failure.chain(),
     }

@@ -153,11 +153,12 @@ pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failur
         let there: Vec<String> = known.groups.iter().map(|group| format!("`{group}`")).collect();
         return Err(Failure::Usage(format!("there is no group `{strange}`: expected one of {}", there.join(", "))));
     }
+    is_asked_of(args.action, &args.target, &world)?;
     let directory = loaded.rules.access().directory;
     introduce(&args.who, said, &directory, &mut world)?;
     let mut remarks = Vec::new();
     if loaded.rules.issuers.iter().any(|rules| rules.groups.is_some()) && said.group.is_empty() {
-        remarks.push("tokens say groups, too, which are not known here: name them by --group".to_owned());
+        remarks.push("tokens say groups, too, which are not known here: name them by --group. While the broker doesn't know them either, what refuses a member refuses whoever may be one".to_owned());
     }
     let policies = match &args.policies {
         Some(path) => other_policies(path, &known)?,
@@ -185,6 +186,29 @@ pub async fn explain(args: &Args, context: &Context) -> Result<Explained, Failur
     let incident = said.incident.as_ref().and(occasion.incident.as_ref());
     let incident = incident.zip(said.incident.as_ref()).map(|(tool, named)| format!("{}:{}", tool.provider, named.id));
     Ok(Explained { explanation, fixed, incident, occasion, remarks })
+}
+
+/// Each action is one of some targets. Whether there is such a target at all is looked at elsewhere.
+fn is_asked_of(action: Action, target: &str, world: &World) -> Result<(), Failure> {
+    let others: &[&str] = match action {
+        Action::Read => &["log"],
+        Action::Administer => &["log", "broker"],
+        Action::SignIn => &["broker"],
+        _ => &[],
+    };
+    let of_roles = !matches!(action, Action::Administer | Action::SignIn);
+    let is_role = world.roles.keys().any(|role| role.as_str() == target);
+    let is_there = is_role || matches!(target, "log" | "broker");
+    if !is_there || (is_role && of_roles) || (!is_role && others.contains(&target)) {
+        return Ok(());
+    }
+    let role = of_roles.then(|| "a role".to_owned());
+    let all: Vec<String> = role.into_iter().chain(others.iter().map(|other| format!("`{other}`"))).collect();
+    Err(Failure::Usage(format!(
+        "`{action}` is never asked of `{}`: expected --target to name {}",
+        words::inline(target),
+        all.join(" or ")
+    )))
 }
 
 fn other_policies(path: &Path, known: &Known) -> Result<PolicySet, Failure> {
@@ -298,8 +322,8 @@ impl OccasionArgs {
         now: Timestamp,
     ) -> Result<Occasion, Failure> {
         let seconds = |length: SignedDuration| u32::try_from(length.as_secs()).unwrap_or(u32::MAX);
-        // Nobody signs in by the command line's own channel.
-        let web = self.web || args.action == Action::SignIn;
+        // A passkey signs in nobody but browsers.
+        let web = self.web || self.passkey;
         let mut occasion = Occasion {
             time: self.at.unwrap_or(now),
             channel: if web { Channel::Web } else { Channel::Api },
@@ -373,6 +397,9 @@ fn told(explained: &Explained) -> String {
     let mut text = String::new();
     for refused in fixed {
         text.push_str(&format!("The broker refuses it, whatever policies say: {}\n\n", words::inline(refused)));
+    }
+    if !fixed.is_empty() {
+        text.push_str("By the policies alone: ");
     }
     text.push_str(&words::lines(&explanation.to_string()));
     text.push_str(&format!("\nAsked {}\n", asked(occasion, incident.as_deref())));

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use halligan_policy::Source;
 
 use crate::client::failure::Failure;
+use crate::config::policies::{self, POLICIES, TESTS, Unreadable};
 
 /// Where policies are, unless something else is said.
 const DIRECTORY: &str = "policies";
-const POLICIES: &str = ".cedar";
-const TESTS: &str = ".tests.json";
 
 /// The files of one directory.
 #[derive(Debug, Default)]
@@ -49,23 +48,9 @@ impl Files {
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let place = path.display().to_string();
         if path.is_file() {
-            return Ok(Self { place, policies: vec![text(path)?], tests: Vec::new() });
+            return Ok(Self { place, policies: vec![policies::text(path, path)?], tests: Vec::new() });
         }
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(path).map_err(Failure::local(format!("read the directory `{place}`")))? {
-            let entry = entry.map_err(Failure::local(format!("read the directory `{place}`")))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // Whatever a link leads to: a mounted volume is made of them.
-            if !name.starts_with('.') && entry.path().is_file() {
-                names.push(name);
-            }
-        }
-        names.sort();
-        let all = |suffix: &str| {
-            let named = names.iter().filter(|name| name.ends_with(suffix));
-            named.map(|name| text(&path.join(name))).collect::<Result<Vec<_>, _>>()
-        };
-        let (policies, tests) = (all(POLICIES)?, all(TESTS)?);
+        let (policies, tests) = (policies::read(path, path, POLICIES)?, policies::read(path, path, TESTS)?);
         if policies.is_empty() {
             return Err(Failure::Usage(format!("`{place}` holds no `*{POLICIES}`: expected a directory of policies")));
         }
@@ -73,10 +58,16 @@ impl Files {
     }
 }
 
-fn text(path: &Path) -> Result<Source, Failure> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(Failure::local(format!("read `{name}`")))?;
-    Ok(Source::new(name, text))
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Self {
+        match unreadable {
+            Unreadable::Directory { path, source } => {
+                Self::local(format!("read the directory `{}`", path.display()))(source)
+            }
+            Unreadable::File { path, source } => Self::local(format!("read `{}`", path.display()))(source),
+            Unreadable::TooLong { .. } => Self::Usage(unreadable.to_string()),
+        }
+    }
 }
 
 /// The directory that a configuration file names. Nothing else of it is looked at.
@@ -86,7 +77,7 @@ fn named_in(configuration: &Path) -> Result<Option<PathBuf>, Failure> {
     let fields: toml::Table = toml::from_str(&text).map_err(|error| {
         Failure::Usage(format!(
             "`{name}` can't be understood: {}",
-            halligan_core::text::printable(error.message(), 200)
+            crate::client::words::lines(error.to_string().trim_end())
         ))
     })?;
     let directory = fields.get("policy").and_then(|policy| policy.get("directory")).and_then(toml::Value::as_str);

@@ -111,6 +111,12 @@ forbid (principal is Halligan::Person, action == Halligan::Action::"acknowledge"
 unless { context has mfaAgeSeconds && context.mfaAgeSeconds <= 900 };
 "#;
 
+const REVIEWS: &str = r#"
+@id("reviews-first")
+@satisfiedBy("close your reviews")
+forbid (principal, action == Halligan::Action::"request", resource) when { context.reviewDebt > 2 };
+"#;
+
 const TESTS: &str = r#"{
   "people": { "alice": { "groups": ["oncall"] }, "bob": { "groups": ["leads"] } },
   "roles": { "admin": { "requesters": ["oncall"], "acknowledgers": ["leads"] } },
@@ -199,6 +205,50 @@ fn where_there_is_nothing_to_look_at() {
     `DIR` holds no `*.cedar`: expected a directory of policies
     can't read the directory `DIR/none`: No such file or directory (os error 2)
     ");
+    // Limits alone, and a configuration that is none.
+    let place = Place::new();
+    std::fs::remove_file(place.path("policies/default.cedar")).unwrap();
+    place.write("policies/ours.tests.json", "{\"roles\": {\"admin\": {}}, \"tests\": []}");
+    place.write("bad.toml", "deployment = [\n");
+    let of_none = check::shown(&["--config", place.path("bad.toml").to_str().unwrap()], Detail::Findings).0;
+    insta::assert_snapshot!(format!("{}\n{}", place.checked(Detail::Findings, false).0, place.plain(&of_none)), @"
+    warning: nothing here permits anything: put a copy of the built-in policies, `default.cedar`, beside these limits
+    warning: no test shows what `severe-incidents-only` decides
+    warning: no test shows what `recent-second-factor` decides
+
+    DIR/policies: 2 policies, no tests
+    `DIR/bad.toml` can't be understood: TOML parse error at line 1, column 15
+      |
+    1 | deployment = [
+      |               ^
+    unclosed array, expected `]`
+    ");
+}
+
+/// A forbid that can't be evaluated refuses, and a test that comes upon it fails, whatever it expects.
+#[test]
+fn a_test_that_comes_upon_what_cannot_be_evaluated_fails() {
+    let place = Place::new();
+    let grows = "context has durationSeconds && context.durationSeconds * 9223372036854775807 > 1";
+    place.write("policies/ours.cedar", &format!(
+        "@id(\"grows\") @satisfiedBy(\"less\")\nforbid (principal, action == Halligan::Action::\"request\", resource)\nwhen {{ {grows} }};\n"
+    ));
+    place.write(
+        "policies/ours.tests.json",
+        r#"{
+      "people": { "alice": { "groups": ["oncall"] } }, "roles": { "admin": { "requesters": ["oncall"] } },
+      "tests": [{ "name": "long", "as": "alice", "action": "request", "target": "admin",
+                  "context": { "durationSeconds": 2 }, "expect": "deny", "rule": "grows" }] }"#,
+    );
+    let (text, ok) = place.checked(Detail::Findings, false);
+    assert!(!ok);
+    insta::assert_snapshot!(text, @"
+    DIR/policies/ours.tests.json:
+      FAILED long
+             policy `grows` could not be evaluated: integer overflow while attempting to multiply the values `2` and `9223372036854775807`
+
+    DIR/policies: 14 policies, 1 of 1 tests FAILED
+    ");
 }
 
 #[test]
@@ -217,6 +267,15 @@ fn what_a_change_changes() {
     assert!(diff::shown(&line[..2], &context()).contains("alice"), "the people of the tests");
     let same = [line[0], line[0]];
     assert!(diff::shown(&same, &context()).starts_with("no answer differs"));
+    // What no answer shows, because nobody can be asked about it yet, is told.
+    place.write("new/ours.cedar", &format!("{OURS}{REVIEWS}"));
+    insta::assert_snapshot!(place.plain(&diff::shown(&line, &context())), @r#"
+    added: reviews-first
+    no answer differs (1008 questions asked)
+    warning: DIR/new/ours.cedar:14:84: `reviews-first` goes by `reviewDebt`, which is 0 for everybody: no reviews are kept yet
+      | forbid (principal, action == Halligan::Action::"request", resource) when { context.reviewDebt > 2 };
+      |                                                                                    ^
+    "#);
 
     place.write("new/ours.cedar", "permit (principal");
     let text = place.plain(&diff::shown(&line, &context()));
@@ -329,6 +388,10 @@ async fn who_and_what_is_not_there() {
         "--as alice --on-behalf-of bob --action request --target admin",
         "--as bob --action acknowledge --target admin --requester nobody",
         "--as bob --group onclal --action acknowledge --target admin",
+        "--as bob --action signIn --target admin",
+        "--as bob --action mint --target log",
+        "--as bob --action administer --target admin",
+        "--as bob --action read --target broker",
     ] {
         said.push(place.explained(&line.split(' ').collect::<Vec<_>>()).await);
     }
@@ -341,6 +404,10 @@ async fn who_and_what_is_not_there() {
     no machine acts for `bob` here: --as or --requester names one
     there is no person or machine `nobody`: expected one of alice, bob, deploy
     there is no group `onclal`: expected one of `leads`, `oncall`
+    `signIn` is never asked of `admin`: expected --target to name `broker`
+    `mint` is never asked of `log`: expected --target to name a role
+    `administer` is never asked of `admin`: expected --target to name `log` or `broker`
+    `read` is never asked of `broker`: expected --target to name a role or `log`
     ");
 }
 

@@ -1,8 +1,6 @@
 //! Who may do what.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
 
 use halligan_core::catalogue::Role;
 use halligan_core::id::{GroupId, RoleId};
@@ -11,10 +9,9 @@ use halligan_policy::{Known, PolicySet, Source};
 use super::Findings;
 use super::society::Society;
 use crate::config::model;
+use crate::config::policies::{self, POLICIES};
 
 const FIELD: &str = "policy.directory";
-/// More than a thousand policies take a tenth of it.
-const BYTES_MAX: u64 = 4 << 20;
 
 /// The texts of the policies, which say what else there is to know.
 pub(super) struct Texts(Vec<Source>);
@@ -24,7 +21,7 @@ impl Texts {
     pub fn read(policy: &model::Policy, found: &mut Findings<'_>) -> Option<Self> {
         let Some(named) = &policy.directory else { return Some(Self(Vec::new())) };
         let directory = found.path(named);
-        match files(&directory).and_then(|files| texts(named, &files)) {
+        match policies::read(&directory, named, POLICIES) {
             Ok(sources) if sources.is_empty() => {
                 let problem = format!(
                     "{} holds no `*.cedar`, so nobody may do anything: expected policies, or no `{FIELD}`, for the built-in ones",
@@ -35,7 +32,7 @@ impl Texts {
             }
             Ok(sources) => Some(Self(sources)),
             Err(problem) => {
-                found.refuse(FIELD, problem);
+                found.refuse(FIELD, problem.to_string());
                 None
             }
         }
@@ -81,40 +78,4 @@ impl Texts {
             }
         }
     }
-}
-
-/// The policy files of a directory, in the order of their names.
-///
-/// # Errors
-/// It can't be read.
-pub(in crate::config) fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
-    let unreadable = |error| format!("the directory {} can't be read: {error}", directory.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        // Whatever a link leads to: a mounted volume is made of them.
-        if path.extension() == Some(OsStr::new("cedar")) && !hidden && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Named as the configuration names the directory: the same on each replica.
-fn texts(named: &Path, files: &[PathBuf]) -> Result<Vec<Source>, String> {
-    let mut bytes = 0_u64;
-    let mut sources = Vec::with_capacity(files.len());
-    for file in files {
-        let unreadable = |error| format!("the file {} can't be read: {error}", file.display());
-        bytes = bytes.saturating_add(std::fs::metadata(file).map_err(unreadable)?.len());
-        if bytes > BYTES_MAX {
-            return Err(format!("its policies are longer than {} MiB: expected less", BYTES_MAX >> 20));
-        }
-        let text = std::fs::read_to_string(file).map_err(unreadable)?;
-        let name = named.join(file.file_name().unwrap_or_default());
-        sources.push(Source::new(name.display().to_string(), text));
-    }
-    Ok(sources)
 }

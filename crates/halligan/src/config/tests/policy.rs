@@ -94,7 +94,7 @@ fn a_directory_without_policies_permits_nothing() {
     fs::remove_dir(desk.0.path().join("policies")).unwrap();
     insta::assert_snapshot!(desk.said(), @"policy.directory: the directory /etc/policies can't be read: No such file or directory (os error 2)");
     let long = Desk::new(&[("long.cedar", &"// a remark\n".repeat(400_000))]);
-    insta::assert_snapshot!(long.said(), @"policy.directory: its policies are longer than 4 MiB: expected less");
+    insta::assert_snapshot!(long.said(), @"policy.directory: the files of /etc/policies are longer than 4 MiB: expected less");
     let unreadable = Desk::new(&[]);
     fs::write(unreadable.0.path().join("policies/a.cedar"), [0xff, 0xfe]).unwrap();
     assert!(unreadable.said().contains("a.cedar can't be read: "), "{}", unreadable.said());
