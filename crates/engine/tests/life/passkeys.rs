@@ -230,7 +230,7 @@ async fn a_key_counts_once_another_confirmed_it_or_a_day_after_its_notice() {
         ("never told", night(enrolled())),
         ("told by its owner", night(enrolled().told_by(api("bob"), "bob", &bob, 10))),
         ("somebody else was told", night(enrolled().rewritten_notice("carol"))),
-        ("told before it was enrolled", {
+        ("told by a date that was put back", {
             night(Story::default().enrols("bob", &bob, NIGHT - 9).told("bob", &bob, NIGHT).rewritten(1, backdated))
         }),
         ("confirmed by its own person", vouched(enrolled(), "bob", &bob)),
@@ -247,6 +247,10 @@ async fn a_key_counts_once_another_confirmed_it_or_a_day_after_its_notice() {
             let story = enrolled().enrols("carol", &carol, 0).told("carol", &carol, 10);
             vouched(story, "alice", &carol)
         }),
+        ("confirmed by who asks", {
+            let (own, story) = (key(Algorithm::EdDSA, 1), enrolled());
+            vouched(story.enrols("alice", &own, 0).told("alice", &own, 10), "alice", &own)
+        }),
         ("two keys that confirm each other", {
             let story = enrolled().enrols("carol", &carol, 0);
             vouched(story.confirms("bob", &bob, ("carol", &carol), 20), "carol", &carol)
@@ -255,7 +259,7 @@ async fn a_key_counts_once_another_confirmed_it_or_a_day_after_its_notice() {
         ("removed and enrolled again", night(told(10).removes("bob", &bob, 20).enrols("bob", &bob, 30))),
         ("removed afterwards", night(told(10)).removes("bob", &bob, NIGHT + 70)),
     ];
-    insta::assert_snapshot!(listed(stories).await, @r#"
+    insta::assert_snapshot!(listed(stories).await, @"
     told a day before
       none
     told a second less than a day before
@@ -268,7 +272,7 @@ async fn a_key_counts_once_another_confirmed_it_or_a_day_after_its_notice() {
     somebody else was told
       entry 1, `passkey.noticed`: the passkey is another person's
       entry 3, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
-    told before it was enrolled
+    told by a date that was put back
       entry 3, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
     confirmed by its own person
       entry 1, `passkey.confirmed` by `bob`: they confirmed a passkey of their own: another person must
@@ -285,6 +289,8 @@ async fn a_key_counts_once_another_confirmed_it_or_a_day_after_its_notice() {
     confirmed by somebody with another person's key
       entry 3, `passkey.confirmed` by `alice`: the passkey is another person's
       entry 5, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
+    confirmed by who asks
+      entry 5, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: the passkey that signed had been confirmed by the requester alone, less than a day before
     two keys that confirm each other
       entry 2, `passkey.confirmed` by `bob`: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
       entry 3, `passkey.confirmed` by `carol`: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
@@ -295,7 +301,7 @@ async fn a_key_counts_once_another_confirmed_it_or_a_day_after_its_notice() {
       entry 5, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
     removed afterwards
       none
-    "#);
+    ");
 }
 
 impl Story {
@@ -334,7 +340,7 @@ async fn an_enrolment_that_was_rewritten_is_found_and_so_is_what_it_signed() {
         ("its site", edited("rp_id", "example.net")),
         ("enrolled twice", bob_counts().enrols("carol", &bobs(), 20).night("bob", yes(&bobs()))),
     ];
-    insta::assert_snapshot!(listed(stories).await, @r#"
+    insta::assert_snapshot!(listed(stories).await, @"
     nothing
       none
     its person
@@ -377,7 +383,7 @@ async fn an_enrolment_that_was_rewritten_is_found_and_so_is_what_it_signed() {
       entry 3, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: no signature for this: it was given on a page of another site than the passkey's
     enrolled twice
       entry 2, `passkey.enrolled` by `carol`: this passkey was enrolled before
-    "#);
+    ");
     // Of a confirmation and a removal, too: what they name is what they are about.
     let confirmed =
         |field: &'static str, value: Value| both_count().rewritten(3, move |entry| entry["data"][field] = value);
@@ -391,7 +397,7 @@ async fn an_enrolment_that_was_rewritten_is_found_and_so_is_what_it_signed() {
         ),
         ("removed twice", bob_counts().removes("bob", &bobs(), 20).removes("bob", &bobs(), 30)),
     ];
-    insta::assert_snapshot!(listed(stories).await, @r#"
+    insta::assert_snapshot!(listed(stories).await, @"
     whose was confirmed
       entry 3, `passkey.confirmed` by `bob`: the passkey is another person's
     what was confirmed
@@ -402,7 +408,7 @@ async fn an_enrolment_that_was_rewritten_is_found_and_so_is_what_it_signed() {
       entry 2, `passkey.removed` by `bob`: the passkey is another person's
     removed twice
       entry 3, `passkey.removed` by `bob`: no such passkey was enrolled, or it had been removed
-    "#);
+    ");
 }
 
 /// The second person's yes, with each thing wrong that can be wrong with it.
@@ -448,7 +454,7 @@ async fn a_signature_that_is_not_over_this_is_an_exception() {
         (name, both_count().night("bob", |grant| Some(signed(grant))))
     });
     let of_a_request = listed(of_a_request.into()).await;
-    insta::assert_snapshot!(of_a_request, @r#"
+    insta::assert_snapshot!(of_a_request, @"
     sound
       none
     another request
@@ -483,7 +489,7 @@ async fn a_signature_that_is_not_over_this_is_an_exception() {
       entry 5, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: no signature for this: the signature is not this key's, or not over this answer
     client data that is none
       entry 5, `grant.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: no signature for this: it has not the form of a passkey's answer
-    "#);
+    ");
     // Of an extension it is all the same.
     let of_an_extension = forged.map(|(name, forge)| {
         let (mut story, grant) = both_count().night_of("carol", yes(&carols()));
@@ -528,13 +534,13 @@ async fn a_signature_that_was_given_before_is_an_exception() {
         .enrols("carol", &carol, DAY + 30)
         .confirmed("bob", ("carol", &carol), vouched, DAY + 40)
         .night("carol", yes(&carol));
-    insta::assert_snapshot!(listed(vec![("an extension", twice), ("a confirmation", again)]).await, @r#"
+    insta::assert_snapshot!(listed(vec![("an extension", twice), ("a confirmation", again)]).await, @"
     an extension
       entry 10, `extension.acknowledged` by `bob` of grant 032ajOwRe86PTsVcY37tw0: the signature is that of an earlier entry: the key was touched once, for that
     a confirmation
       entry 6, `passkey.confirmed` by `bob`: the signature is that of an earlier entry: the key was touched once, for that
       entry 8, `grant.acknowledged` by `carol` of grant 032ajOwRe86PTsVcY37tw0: the passkey that signed did not count yet: no second person had confirmed it, and no day had passed after a notice of it
-    "#);
+    ");
 }
 
 /// The log of a writer that is not ours, or not honest: nothing hides behind how it is written.
@@ -588,9 +594,9 @@ async fn an_exception_is_found_however_its_entry_is_written() {
     // A removal that can't be read is not passed over: the key would go on counting.
     let removed = both_count().removes("bob", &bobs(), DAY + 50);
     let cut = |text: &str| text.replace(r#""credential":"#, r#""credentials":"#);
-    insta::assert_snapshot!(exceptions(&spelt(&removed, 4, &cut)).await, @r#"
+    insta::assert_snapshot!(exceptions(&spelt(&removed, 4, &cut)).await, @"
       entry 4, `passkey.removed`: it can't be read: missing field `credential` at line 1 column 396
-    "#);
+    ");
 }
 
 /// Where entries are missing nothing is said of what stands on them.
