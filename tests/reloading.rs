@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use toml::Value as Toml;
 
 use crate::support::log::Entry;
+use crate::support::stand_in::free_port;
 use crate::support::{Person, World, eventually};
 
 const POLICY: &str = include_str!("../policies/default.cedar");
@@ -117,7 +118,7 @@ async fn a_policy_that_is_broken_changes_nothing_and_lists_of_roles_count_at_onc
     let rejected = told(&world, "policy.rejected", 1).await;
     assert!(because(&rejected).contains("policies/more.cedar:1:"), "{rejected:?}");
     let asked = world.post("alice", "/v1/grants", &world.asking(600)).await.ok();
-    let nobody = "@id(\"nobody-asks\")\nforbid (principal, action == Halligan::Action::\"request\", resource);\n";
+    let nobody = "@id(\"nobody-asks\") @satisfiedBy(\"wait\")\nforbid (principal, action == Halligan::Action::\"request\", resource);\n";
     fs::write(policies.join("more.cedar"), nobody).unwrap();
     told(&world, "policy.changed", 1).await;
     let refused = eventually("the new policy", async || {
@@ -181,5 +182,30 @@ async fn whoever_holds_their_own_key_proves_nothing_by_it_unless_the_configurati
     eventually("a yes", async || (acknowledge(&world).await.status == 200).then_some(())).await;
     let revoke = format!("/v1/grants/{}/revoke", asked["id"].as_str().unwrap());
     world.post("carol", &revoke, &json!({"reason": "it is over"})).await.ok();
+    world.done().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_keeps_nobody_from_starting() {
+    let mut world = World::without_broker().await;
+    let issuer = format!(
+        "issuer = \"https://ci.example.com\"\naudience = \"halligan\"\npeople = false\n\
+         jwks_url = \"http://127.0.0.1:{}/keys\"\n\
+         machines = [{{ name = \"deploy\", claims = {{ sub = \"deploy\" }}, groups = [\"oncall\"] }}]\n",
+        free_port()
+    );
+    world.config["issuers"].as_array_mut().unwrap().push(Toml::Table(issuer.parse().unwrap()));
+    world.configure();
+    world.broker.start().await;
+    // Nobody had to come with a token for it to be known.
+    let told = eventually("a word of missing keys", async || {
+        world.broker.trace().into_iter().find(|line| line["issuers"] == "https://ci.example.com")
+    })
+    .await;
+    assert_eq!(told["level"], "WARN");
+    let metrics = world.http().get(format!("{}/metrics", world.broker.url)).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("halligan_issuer_keys_failing{issuer=\"https://ci.example.com\"} 1"), "{metrics}");
+    // Others are taken.
+    assert_eq!(who(&world, &world.person("alice").token()).await, Ok("alice".to_owned()));
     world.done().await;
 }

@@ -72,12 +72,16 @@ pub fn markdown(schema: &Value) -> String {
     ));
     page.line(
         "## What is read again while it serves\n\n\
-         On SIGHUP, and within seconds of a change to the file or to a policy: `people`, what the tokens of `issuers` mean \
-         (`subject_claims`, `unlinked`, `groups`, `mfa`, `machines`), `policy`, `log.readers` and `log.override.granters`. \
+         On SIGHUP, and within seconds of a change to the file, to a policy or to a file of a secret, a key or a \
+         certificate that the configuration names: `people`, `issuers` (whose keys, algorithms, audiences and lives of tokens \
+         count, what they mean, how people sign in), `policy`, the lists of `roles` (`requesters`, `acknowledgers`, `revokers`, \
+         `emergency_starters`), `log.readers`, `log.override.granters`, and the settings of `mail` where there is one already. \
          It is read whole: if anything in the file can't be used, everything stays as it was, which is an alarm and an \
-         entry of the log (`policy.rejected`). A change is an entry (`policy.changed`) before it decides anything. A person \
-         or a login that is removed counts for nobody from the next check on. All other settings need a restart, and a \
-         warning says which have changed.\n",
+         entry of the log (`policy.rejected`). A change is an entry (`policy.changed`) before it decides anything; a secret \
+         that is another in its place is taken without one. A person, a login or a key that is removed counts for nothing \
+         from the next check on. Published keys of an issuer that has not changed are kept. \
+         [What it means for roles](limits.md#what-signing-in-doesnt-do). All other settings need a restart, \
+         and a warning says in which sections some have changed, a secret or a certificate among them.\n",
     );
     page.line(&format!(
         "## Keys that people hold\n\n\
