@@ -264,3 +264,34 @@ async fn two_phones_and_two_passkeys_make_an_acknowledgement_that_anybody_can_ch
     assert_eq!(report["sound"], true, "{report:#}");
     world.done().await;
 }
+
+/// One instant ends what browsers and command lines have, whoever asks from where.
+#[tokio::test]
+async fn signing_out_everywhere_on_the_command_line_ends_the_browser() {
+    let mut world = World::without_broker().await;
+    let place = Place::new(&world);
+    place.configure(&mut world, &[("alice", &["alice"]), ("bob", &["bob"]), ("carol", &["carol"])]);
+    world.configure();
+    let _provider = place.provider(json!({}));
+    world.broker.start().await;
+    let mut chromium = Chromium::start();
+    let url = format!("{}/sessions", place.url);
+    sign_in(&mut chromium, "bob", &url, "Sign out everywhere").await;
+    let seen = chromium.open("bob", &url).await;
+    has(&seen, &["This browser", "from 127.0.0.1"]);
+    picture(&mut chromium, "bob", "sessions").await;
+    assert_eq!(chromium.barriers("bob").await, [""; 0]);
+    let listed = world.get("bob", "/v1/me/sessions").await.ok();
+    let opened = world.logged("his session", |entry| is_session(entry, "session.opened", "bob")).await;
+    assert_eq!(listed["sessions"][0]["id"], opened.data()["session"], "{listed}");
+    assert_eq!(world.get("alice", "/v1/me/sessions").await.ok()["sessions"], json!([]));
+
+    let out = world.cli("bob", &["logout", "--everywhere", "--json"]).await.ok().json();
+    assert_eq!(out["sessions_ended"], 1, "{out}");
+    let seen = chromium.open("bob", &url).await;
+    assert!(seen.url.starts_with(&format!("{}/sign-in", place.url)), "{seen:?}");
+    let entry = world.logged("his sign-out", |entry| is_session(entry, "person.signed_out", "bob")).await;
+    assert_eq!(entry.data()["person"], "bob");
+    assert_eq!(entry.entry["actor"]["channel"], "api");
+    world.done().await;
+}

@@ -2,6 +2,7 @@
 
 use halligan_core::entry::Subject;
 use halligan_core::id::PersonId;
+use jiff::Timestamp;
 
 use super::Broker;
 use crate::caller::Caller;
@@ -23,6 +24,14 @@ impl Broker {
     /// The caller may not administer the broker, or there is no such person.
     pub async fn passkeys_of(&self, caller: &Caller, person: &str) -> Result<Vec<PasskeyStanding>, Problem> {
         self.told_of_people(caller, "read_people", self.identity.passkeys_of(caller, person).await).await
+    }
+
+    /// When somebody was last signed out everywhere.
+    ///
+    /// # Errors
+    /// The caller may not administer the broker.
+    pub async fn signed_out_at(&self, caller: &Caller, person: &str) -> Result<Option<Timestamp>, Problem> {
+        self.told_of_people(caller, "read_people", self.identity.signed_out_at(caller, person).await).await
     }
 
     /// Ends every session of somebody's, and every token that was issued to them until now; returns how many sessions there were.

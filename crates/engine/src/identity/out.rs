@@ -139,6 +139,16 @@ impl Identity {
         Ok(passkeys.into_iter().map(|passkey| self.standing(passkey)).collect())
     }
 
+    /// When somebody was last signed out everywhere.
+    ///
+    /// # Errors
+    /// The caller may not administer the broker, or there is no such person.
+    pub(crate) async fn signed_out_at(&self, caller: &Caller, person: &str) -> Result<Option<Timestamp>, Problem> {
+        self.may_administer(caller, "see when others were signed out").await?;
+        let person: PersonId = person.parse().map_err(|error| Problem::invalid("person", error))?;
+        Ok(self.ports.sign_outs.signed_out(&person).await?)
+    }
+
     /// Ends everything of somebody's.
     ///
     /// # Errors

@@ -33,6 +33,7 @@ struct Page {
 struct OfOne {
     frame: Frame,
     person: String,
+    signed_out: Option<Moment>,
     passkeys: Vec<Shown>,
 }
 
@@ -83,7 +84,9 @@ pub(super) async fn one(
     let now = app.clock().now();
     let found = app.broker().passkeys_of(&visitor.caller, &person).await;
     let passkeys = found.map_err(|problem| refused(&app, &visitor, problem, &path(&person)))?;
-    Ok(page(&OfOne { frame, person, passkeys: passkeys.into_iter().map(|one| Shown::new(one, now)).collect() }))
+    let signed_out = app.broker().signed_out_at(&visitor.caller, &person).await?.map(|at| Moment::new(at, now));
+    let passkeys = passkeys.into_iter().map(|one| Shown::new(one, now)).collect();
+    Ok(page(&OfOne { frame, person, signed_out, passkeys }))
 }
 
 impl Shown {

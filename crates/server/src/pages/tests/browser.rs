@@ -264,8 +264,8 @@ async fn every_browser_is_signed_out_at_once_and_a_colleague_can_do_it() {
     story.chromium.follow("carol", "bob", "Sign bob out everywhere").await;
     story.picture("carol", "person").await;
     story.site.wait(SignedDuration::from_secs(1));
-    story.chromium.fill("carol", "Reason", "his laptop was stolen").await;
-    story.chromium.press("carol", "Sign bob out everywhere", "Sign bob out everywhere").await;
+    story.chromium.fill("carol", "Reason to sign bob out", "his laptop was stolen").await;
+    story.chromium.press("carol", "Sign bob out everywhere", "Signed out everywhere at").await;
     let seen = story.chromium.open("laptop", &sessions).await;
     assert!(seen.title.starts_with("Sign in"), "{seen:?}");
     story.chromium.fill("carol", "Reason to remove blue key", "his laptop was stolen").await;
