@@ -82,11 +82,11 @@ mod tests {
 
     #[test]
     fn what_a_person_is_asked() {
-        let home = tempfile::tempdir().unwrap();
-        let home = Some(home.path());
+        let directory = tempfile::tempdir().unwrap();
+        let home = Some(directory.path());
         profile("https://halligan.example.com/", "cli").save(home, "work").unwrap();
         profile("https://other.example.com/", "cli-2").save(home, "other").unwrap();
-        std::fs::write(home.unwrap().join("profiles/spoilt.toml"), "x").unwrap();
+        std::fs::write(directory.path().join("profiles/spoilt.toml"), "x").unwrap();
         let [known, strange] = ["cli", "cli\u{202e}"]
             .map(|client| First::new("alice", &profile("https://evil.example.com/", client), home));
         insta::assert_snapshot!([known.question(), strange.unasked().chain()].join("\n---\n"), @r"
