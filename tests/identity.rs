@@ -51,6 +51,22 @@ impl World {
         .await
     }
 
+    /// Has the broker read its configuration for the nth time, from 0 on; the entry of it.
+    async fn reload(&self, nth: usize) -> Entry {
+        self.configure();
+        self.broker.hang_up();
+        // The entry comes before the change counts, this after it.
+        eventually("a change to count", async || {
+            let changes = self.broker.trace().into_iter().filter(|line| line["alarm"] == "policy.changed");
+            (changes.count() > nth).then_some(())
+        })
+        .await;
+        eventually("the entry of a change", async || {
+            self.log().into_iter().filter(|entry| entry.kind() == "policy.changed").nth(nth)
+        })
+        .await
+    }
+
     /// How many refusals of strangers were counted.
     fn counted(&self, problem: &str) -> u64 {
         let counted = self.log().into_iter().filter(|entry| entry.kind() == "refusals.counted");
@@ -272,9 +288,7 @@ async fn one_human_is_one_by_every_client_and_every_subject_and_counts_while_the
     // Then he is nobody any more. What he said yes to counts no more either.
     let before = world.config.clone();
     world.config["people"].as_table_mut().unwrap().remove("bob");
-    world.configure();
-    world.broker.hang_up();
-    let changed = world.logged("the change", |entry| entry.kind() == "policy.changed").await;
+    let changed = world.reload(0).await;
     let mint = format!("/v1/grants/{}/credentials", id(&asked));
     let reply = world.send(world.call(Method::POST, &mint, &token).json(&json!({}))).await;
     reply.problem("unlinked-principal");
@@ -289,13 +303,8 @@ async fn one_human_is_one_by_every_client_and_every_subject_and_counts_while_the
 
     // It was a mistake: he is back, with his session, and so is his yes.
     world.config = before;
-    world.configure();
-    world.broker.hang_up();
-    eventually("him to be back", async || {
-        let changes = world.log().into_iter().filter(|entry| entry.kind() == "policy.changed");
-        changes.into_iter().nth(1)
-    })
-    .await;
+    let back = world.reload(1).await;
+    assert_eq!((&back.data()["before"], &back.data()["after"]), (&changed.data()["after"], &changed.data()["before"]));
     world.send(world.call(Method::POST, &mint, &token).json(&json!({}))).await.ok();
     assert!(bobs.open(&format!("{}{path}", place.url), "-").await.status.is_success());
     world.post("carol", "/v1/revocations", &json!({"all": true, "reason": "over"})).await.ok();
