@@ -4,6 +4,7 @@
 mod conditions;
 mod crash;
 mod ends;
+mod enrolling;
 mod extending;
 mod forwarding;
 mod incidents;

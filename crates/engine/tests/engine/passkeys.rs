@@ -35,7 +35,7 @@ pub fn answer(key: &SoftAuthenticator, ask: &ChallengeAsk) -> PasskeyAnswer {
     PasskeyAnswer { nonce: ask.nonce.clone(), assertion: key.assert(&bytes(&ask.challenge)).unwrap() }
 }
 
-async fn enrol(identity: &Identity, who: &Caller, key: &SoftAuthenticator) -> Result<PasskeyStanding, Problem> {
+pub async fn enrol(identity: &Identity, who: &Caller, key: &SoftAuthenticator) -> Result<PasskeyStanding, Problem> {
     let asked = identity.challenge_to_enrol(who).await?;
     let registration = key.register(&bytes(&asked.challenge)).unwrap();
     let ask = EnrolmentAsk { nonce: asked.nonce, label: "a key".to_owned(), registration };

@@ -1,10 +1,14 @@
 //! Sessions, as a browser shows and ends them; and others', for administrators.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use axum::http::StatusCode;
 use halligan_core::event::Event;
 use halligan_engine::fakes::world::identity_settings;
 use halligan_engine::identity::IdentitySettings;
-use jiff::SignedDuration;
+use halligan_engine::ports::{AuthorizeAsk, Claims, IdentityProvider, ProviderError, Returned};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Browser, Site};
 use crate::tests::access;
@@ -135,6 +139,46 @@ async fn enrolling_asks_for_a_fresh_proof_at_the_provider() {
     let back = bob.come_back("okta", "bob", &super::state(&away)).await;
     assert_eq!(back.location(), "/passkeys");
     assert!(bob.open("/passkeys").await.has("data-passkey=\"create\""));
+}
+
+/// Says nothing of when somebody proved who they are.
+struct Silent(super::FakeProvider);
+
+#[async_trait]
+impl IdentityProvider for Silent {
+    fn issuer(&self) -> &str {
+        self.0.issuer()
+    }
+
+    async fn answers(&self) -> Result<(), ProviderError> {
+        self.0.answers().await
+    }
+
+    async fn authorize(&self, ask: &AuthorizeAsk<'_>) -> Result<String, ProviderError> {
+        self.0.authorize(ask).await
+    }
+
+    async fn exchange(&self, returned: &Returned<'_>, now: Timestamp) -> Result<Claims, ProviderError> {
+        let mut claims = self.0.exchange(returned, now).await?;
+        claims.remove("auth_time");
+        Ok(claims)
+    }
+}
+
+/// Whether a page offers to enrol a passkey: at once after a sign-in, and a quarter of an hour later.
+#[tokio::test]
+async fn where_the_provider_says_no_time_signing_in_is_the_proof_only_if_somebody_said_so() {
+    for (enrol_after_sign_in, offered) in [(false, [false, false]), (true, [true, false])] {
+        let identity = IdentitySettings { enrol_after_sign_in, ..identity_settings() };
+        let silent: Arc<dyn IdentityProvider> = Arc::new(Silent(super::FakeProvider { fails: false }));
+        let site = Site::with_providers(access(), identity, [("okta", silent)].into());
+        let mut bob = site.signed_in("bob").await;
+        for (minutes, offered) in [0, 16].into_iter().zip(offered) {
+            site.wait(SignedDuration::from_mins(minutes));
+            let page = bob.open("/passkeys").await;
+            assert_eq!(page.has("data-passkey=\"create\""), offered, "{enrol_after_sign_in}, {minutes}: {}", page.text);
+        }
+    }
 }
 
 #[tokio::test]
