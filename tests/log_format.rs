@@ -21,6 +21,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::{World, python, root};
 
+// The bench includes this file, from elsewhere.
+#[path = "log_format/passkeys.rs"]
 mod passkeys;
 
 const ORIGIN: &str = "halligan.example.com/vectors";
