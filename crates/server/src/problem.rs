@@ -294,7 +294,7 @@ pub fn document() -> String {
          | `obligations` | what the caller can do at once so that they are satisfied: `stepUp`, prove who they are again with a second factor; `sign`, sign the acknowledgement with a passkey |\n\
          | `retry_after_seconds` | when the same call may go through; also in `Retry-After` |\n\
          | `instance` | `urn:uuid:` and the request's id, which is also in `X-Request-Id` and in the broker's trace |\n\n\
-         A refused call changes nothing. It leaves a log entry, or, for callers who are not known, counts in one.\n\n\
+         A refused call changes nothing. It leaves one log entry with the caller's name, or, for callers who are not known and past 60 a minute, counts in one. What is the broker's own fault (`starting`, `timed-out`, `store-unavailable`, `internal`) leaves none.\n\n\
          `invalid-request` answers 415 instead of 400 where the body is not JSON, and `too-large` 414 instead of 413 where the path is too long. \
          Where `obligations` has `stepUp`, a bearer token is answered with 401 instead of 403, and `WWW-Authenticate` has \
          `error=\"insufficient_user_authentication\"`, `max_age` and, where the issuer has words for a second factor, `acr_values` \

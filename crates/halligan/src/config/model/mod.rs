@@ -160,7 +160,7 @@ pub struct Limits {
     /// How often all can ask on occasion of one incident in an hour.
     #[schemars(range(min = 1))]
     pub requests_per_incident: u32,
-    /// How often can be asked from one address in an hour.
+    /// How often can be asked from one address in an hour: of IPv6, from one network of 64 bits.
     #[schemars(range(min = 1))]
     pub requests_per_address: u32,
     /// After how many refused acknowledgements in an hour a person's next are not looked at.
@@ -169,7 +169,7 @@ pub struct Limits {
     /// How often one person or machine can look incidents up in a minute; each time its tool is asked.
     #[schemars(range(min = 1))]
     pub incident_reads_per_minute: u32,
-    /// How often one address can begin to sign in in a minute.
+    /// How often one address, or network of IPv6, can begin to sign in in a minute.
     #[schemars(range(min = 1))]
     pub sign_ins_per_minute: u32,
 }
