@@ -349,6 +349,7 @@ impl Passkey {
 
 /// What the log says of a passkey.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there are few at a time, and most are kept")]
 pub enum PasskeyNews {
     /// It is kept, and is this.
     Kept(Passkey),
