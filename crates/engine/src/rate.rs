@@ -120,16 +120,14 @@ impl Asking {
             let detail = format!("there were too many requests {what} within an hour");
             Problem::new(ProblemKind::RateLimited, detail).retry_after(seconds)
         };
-        if let Some(address) = caller.address {
-            self.addresses
-                .take(&neighbourhood(address), now)
-                .map_err(|seconds| limited("from this address", seconds))?;
-        }
+        // Who has used up their own takes nothing from others behind the same address.
         let name = caller.party.name();
-        self.people.take(&name, now).map_err(|seconds| limited(&format!("of `{name}`"), seconds))
+        self.people.take(&name, now).map_err(|seconds| limited(&format!("of `{name}`"), seconds))?;
+        let Some(address) = caller.address else { return Ok(()) };
+        self.addresses.take(&neighbourhood(address), now).map_err(|seconds| limited("from this address", seconds))
     }
 
-    /// Takes one request that was permitted, about an incident: strangers can't use it up.
+    /// Takes one request that could be granted, about an incident: strangers, and who has too many open, can't use it up.
     pub(crate) fn about(&self, incident: &IncidentRef, now: Timestamp) -> Result<(), Problem> {
         self.incidents.take(incident, now).map_err(|seconds| {
             let detail = format!("there were too many requests about `{incident}` within an hour");

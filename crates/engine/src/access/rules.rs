@@ -131,6 +131,9 @@ pub enum LoginFault {
     /// A machine's token that should name a human doesn't.
     #[error("the token's `{0}` names no human: expected a text")]
     NoHuman(String),
+    /// Nobody signed in for it: whoever may register a client would be a second person.
+    #[error("the token is one that a client of the issuer got for itself: expected one of somebody who signed in")]
+    ClientsOwn,
     /// `groups` of another shape, or without end.
     #[error("the token's `{0}` lists no groups: expected a text or a list of at most 1,000 texts")]
     Groups(String),
@@ -147,6 +150,7 @@ impl IssuerRules {
     pub fn login(&self, claims: &Claims) -> Result<Login, LoginFault> {
         let principal = Principal { issuer: self.issuer.clone(), subject: self.subject(claims)? };
         let kind = match &self.kind {
+            IssuerKind::People(_) if is_a_client_s(claims) => return Err(LoginFault::ClientsOwn),
             IssuerKind::People(_) => LoginKind::Person,
             IssuerKind::Machines(rules) => machine(rules, claims)?,
         };
@@ -177,6 +181,16 @@ impl IssuerRules {
         }
         Ok(subject)
     }
+}
+
+/// Whether it says that it was given for a client's own credentials: Entra ID's `idtyp`, Auth0's `gty`, and,
+/// by RFC 9068, a subject that is the client.
+fn is_a_client_s(claims: &Claims) -> bool {
+    let text = |claim: &str| claims.get(claim).and_then(Value::as_str);
+    let client = ["client_id", "azp", "appid", "cid"].into_iter().filter_map(text);
+    text("idtyp") == Some("app")
+        || text("gty") == Some("client-credentials")
+        || client.into_iter().any(|client| text("sub") == Some(client))
 }
 
 fn machine(rules: &[MachineRule], claims: &Claims) -> Result<LoginKind, LoginFault> {
@@ -225,5 +239,104 @@ fn texts(value: &Value) -> Option<Vec<&str>> {
         Value::String(text) => Some(vec![text]),
         Value::Array(values) => values.iter().map(Value::as_str).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rules(subject_claims: &[&str]) -> IssuerRules {
+        IssuerRules {
+            issuer: "https://id.example.com".to_owned(),
+            subject_claims: subject_claims.iter().map(|claim| (*claim).to_owned()).collect(),
+            groups: Some(GroupsClaim {
+                claim: "groups".to_owned(),
+                map: [("theirs".to_owned(), "on-call".parse().unwrap())].into(),
+            }),
+            mfa: MfaSigns { amr: ["mfa".to_owned()].into(), acr: ["gold".to_owned()].into() },
+            auth_time: true,
+            kind: IssuerKind::People(Unlinked::Refuse),
+        }
+    }
+
+    fn login(subject_claims: &[&str], claims: &Value) -> Result<Login, LoginFault> {
+        rules(subject_claims).login(claims.as_object().unwrap())
+    }
+
+    /// Entra ID's `sub` is another in each application; its `tid` and `oid` are not.
+    #[test]
+    fn two_clients_of_a_directory_see_one_login() {
+        let of = |sub: &str| login(&["tid", "oid"], &json!({"sub": sub, "tid": "t", "oid": "o"})).unwrap().principal;
+        assert_eq!(of("for the web"), of("for the command line"));
+        assert_eq!(of("any").subject, "t/o");
+    }
+
+    #[test]
+    fn what_is_no_subject_makes_no_login() {
+        let cases = [
+            ("missing", json!({"tid": "t"})),
+            ("a number", json!({"tid": "t", "oid": 7})),
+            ("empty", json!({"tid": "t", "oid": ""})),
+            ("a border that moves", json!({"tid": "t/o", "oid": "o"})),
+            ("not printable", json!({"tid": "t", "oid": "o\u{202e}"})),
+            ("too long", json!({"tid": "t", "oid": "o".repeat(256)})),
+        ];
+        for (what, claims) in cases {
+            assert!(matches!(login(&["tid", "oid"], &claims), Err(LoginFault::Subject { .. })), "{what}");
+        }
+    }
+
+    /// Addresses identify nobody, whatever the provider says of them.
+    #[test]
+    fn an_e_mail_address_verified_or_not_is_no_login() {
+        for verified in [json!(true), json!(false), json!("true"), Value::Null] {
+            let claims = json!({"sub": "7", "email": "Alice@example.com", "email_verified": verified});
+            assert_eq!(login(&["sub"], &claims).unwrap().principal.subject, "7");
+        }
+        assert!(login(&["sub"], &json!({"email": "alice@example.com", "email_verified": true})).is_err());
+    }
+
+    #[test]
+    fn a_client_s_own_token_is_no_person_s() {
+        let own = [
+            ("Entra ID", json!({"sub": "7", "idtyp": "app"})),
+            ("Auth0", json!({"sub": "7@clients", "gty": "client-credentials"})),
+            ("RFC 9068", json!({"sub": "7", "client_id": "7"})),
+            ("Okta", json!({"sub": "7", "cid": "7"})),
+        ];
+        for (what, claims) in own {
+            assert_eq!(login(&["sub"], &claims), Err(LoginFault::ClientsOwn), "{what}");
+        }
+        login(&["sub"], &json!({"sub": "7", "azp": "halligan-web", "client_id": "halligan-web"})).unwrap();
+    }
+
+    #[test]
+    fn groups_are_said_in_a_text_or_a_list_or_not_at_all() {
+        let of = |groups: Value| login(&["sub"], &json!({"sub": "7", "groups": groups})).map(|login| login.groups);
+        let ours = Some(BTreeSet::from(["on-call".parse().unwrap()]));
+        assert_eq!(of(json!("theirs")), Ok(ours.clone()));
+        assert_eq!(of(json!(["others", "theirs"])), Ok(ours));
+        assert_eq!(of(json!([])), Ok(Some(BTreeSet::new())));
+        assert_eq!(login(&["sub"], &json!({"sub": "7"})).unwrap().groups, None);
+        for other in [json!({"theirs": true}), json!([1]), json!(vec!["theirs"; 1_001]), Value::Null] {
+            assert_eq!(of(other.clone()), Err(LoginFault::Groups("groups".to_owned())), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_second_factor_and_a_time_are_believed_of_whom_they_are_asked() {
+        let mut rules = rules(&["sub"]);
+        let claims = json!({"sub": "7", "amr": ["pwd", "mfa"], "acr": "gold", "auth_time": 5});
+        let claims = claims.as_object().unwrap();
+        let login = rules.login(claims).unwrap();
+        assert_eq!((login.mfa, login.authenticated_at), (true, Timestamp::from_second(5).ok()));
+        rules.auth_time = false;
+        let login = rules.login(claims).unwrap();
+        assert_eq!((login.mfa, login.authenticated_at), (false, None), "who signs their own tokens proves nothing so");
+        let text = json!({"sub": "7", "auth_time": "5"});
+        assert_eq!(rules.login(text.as_object().unwrap()), Err(LoginFault::AuthTime));
     }
 }

@@ -57,8 +57,8 @@ impl Broker {
         } else {
             limits(role, SignedDuration::ZERO)
         };
-        self.asking.about(&incident, self.ports.clock.now())?;
         self.has_few_open(&caller.party).await?;
+        self.asking.about(&incident, self.ports.clock.now())?;
         if ask.emergency {
             // The clock that starts here decides when the access ends.
             self.time_can_be_told().await?;

@@ -135,12 +135,14 @@ impl Identity {
     /// between devices count nothing, and a copy that signs would be ahead as often as behind.
     async fn count(&self, passkey: Passkey, counter: u32) -> Result<Passkey, Problem> {
         let before = passkey.counter;
-        if counter == before {
+        // Such a key never counts.
+        if counter == 0 && before == 0 {
             return Ok(passkey);
         }
         let next = Passkey { counter, ..passkey.clone() };
         let mut entries = Vec::new();
-        if counter < before {
+        // Of two in step, the second shows the number that the first has shown.
+        if counter <= before {
             tracing::error!(alarm = "passkey.counter_went_back", person = %passkey.person, "there may be a copy of a passkey");
             let Passkey { credential, person, .. } = passkey.clone();
             let event = Event::PasskeyCounterWentBack { credential, person, before, after: counter };

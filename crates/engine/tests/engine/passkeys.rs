@@ -362,7 +362,7 @@ async fn a_counter_that_goes_back_is_told() {
     let (broker, identity) = (&doors.running.broker, doors.running.broker.identity());
     let bob = doors.sign_in("bob", false).await;
     let (who, session) = identity.session(&bob.token, None).await.unwrap();
-    for (counter, told) in [(5, 0), (6, 0), (2, 1)] {
+    for (counter, told) in [(0, 0), (5, 0), (6, 0), (6, 1), (2, 2), (3, 2)] {
         let asked = identity.challenge_to_step_up(&who).await.unwrap();
         let mut key = key(2);
         key.counter = counter;
