@@ -247,7 +247,9 @@ async fn every_browser_is_signed_out_at_once_and_a_colleague_can_do_it() {
     Story::has(&seen, &["This browser", "Another browser", &format!("through {}", fixtures::ISSUER)]);
     story.picture("bob", "sessions").await;
     story.site.wait(SignedDuration::from_secs(1));
+    assert!(story.chromium.cookies("bob").await.contains("halligan="));
     story.chromium.press("bob", "Sign out everywhere", "Sign in with okta").await;
+    assert!(!story.chromium.cookies("bob").await.contains("halligan="));
     let seen = story.chromium.open("laptop", &sessions).await;
     assert!(seen.title.starts_with("Sign in"), "{seen:?}");
 
