@@ -110,7 +110,8 @@ async fn enrolled(app: &TestApp, name: &str, seed: u8) -> SoftAuthenticator {
         public_key: key.public_key().unwrap(),
         enrolled_at: now,
         noticed_at: None,
-        confirmed: Some((fixtures::person("alice"), now)),
+        // By somebody who has no part in the grant.
+        confirmed: Some((fixtures::person(if name == "bob" { "carol" } else { "bob" }), now)),
         counter: 0,
     };
     app.world.store.keep(&passkey, None, Vec::new(), now).await.unwrap();
