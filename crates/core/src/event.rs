@@ -475,6 +475,9 @@ pub enum Event {
         person: PersonId,
         /// Only what is from after this counts.
         since: Timestamp,
+        /// The rules that permitted it, where another person did it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// A person enrolled a passkey. It doesn't count for acknowledgements yet.
     #[serde(rename = "passkey.enrolled")]
@@ -508,6 +511,9 @@ pub enum Event {
         credential: String,
         /// Whose it was.
         person: PersonId,
+        /// The rules that permitted it, where another person did it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rules: Vec<String>,
     },
     /// A passkey's counter went back: there may be a copy of it.
     #[serde(rename = "passkey.counter_went_back")]

@@ -5,11 +5,12 @@ use std::net::IpAddr;
 use halligan_core::actor::Human;
 use halligan_core::event::{Event, Recorded};
 use halligan_core::signed::{Enrolment, Signed};
-use halligan_core::text::{Reason, printable};
+use halligan_core::text::printable;
 use halligan_log::passkey::{Registration, Verb, challenge, person_hash};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::out::Office;
 use super::passkey::{Answered, enrolment_bytes, enrolment_of};
 use super::yes::signed;
 use super::{ChallengeAsk, Identity, PasskeyAnswer, from_address, passkey_subject, relying};
@@ -277,22 +278,15 @@ impl Identity {
         let Some(passkey) = found.filter(|passkey| passkey.person == human.person) else {
             return Err(Problem::new(ProblemKind::NotFound, "you have no such passkey"));
         };
-        self.drop_passkey(caller, &passkey, None).await
+        self.drop_passkey(caller, &passkey, Office::default()).await
     }
 
     /// Removes a passkey, its owner's or, for a reason, somebody else's, and ends the sessions that it opened.
-    pub(super) async fn drop_passkey(
-        &self,
-        caller: &Caller,
-        passkey: &Passkey,
-        reason: Option<&Reason>,
-    ) -> Result<(), Problem> {
+    pub(super) async fn drop_passkey(&self, caller: &Caller, passkey: &Passkey, office: Office) -> Result<(), Problem> {
         let Passkey { credential, person, .. } = passkey;
-        let event = Event::PasskeyRemoved { credential: credential.clone(), person: person.clone() };
-        let recorded = match reason {
-            Some(reason) => Recorded::with_reason(event, reason),
-            None => Recorded::plain(event),
-        };
+        let (credential_id, owner) = (credential.clone(), person.clone());
+        let recorded =
+            office.recorded(|rules| Event::PasskeyRemoved { credential: credential_id, person: owner, rules });
         let draft = self.recorder.draft(caller.actor(), passkey_subject(&enrolment_of(passkey)), recorded);
         self.ports.passkeys.remove(credential, vec![draft], self.clock.now()).await.map_err(|error| match error {
             StoreError::Conflict => Problem::new(ProblemKind::NotFound, "the passkey was removed already"),

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use halligan_core::actor::{Human, Principal};
 use halligan_core::entry::Subject;
-use halligan_core::event::{Event, Recorded};
+use halligan_core::event::{Event, Recorded, bounded_rules};
 use halligan_core::id::PersonId;
 use halligan_core::text::Reason;
 use jiff::Timestamp;
@@ -48,6 +48,23 @@ impl From<Outdated> for Problem {
                 Self::new(ProblemKind::Unauthenticated, outdated.to_string())
             }
             Outdated::Unknown(problem) => *problem,
+        }
+    }
+}
+
+/// Why and by which rules somebody does to another what is otherwise their own to do. Nothing: they do it themselves.
+#[derive(Debug, Default)]
+pub(super) struct Office {
+    reason: Option<Reason>,
+    rules: Vec<String>,
+}
+
+impl Office {
+    pub fn recorded(self, event: impl FnOnce(Vec<String>) -> Event) -> Recorded {
+        let event = event(self.rules);
+        match &self.reason {
+            Some(reason) => Recorded::with_reason(event, reason),
+            None => Recorded::plain(event),
         }
     }
 }
@@ -111,7 +128,7 @@ impl Identity {
     async fn sign_out_everywhere_untold(&self, caller: &Caller) -> Result<u64, Problem> {
         let human = caller.human("sign out everywhere")?;
         let logins = self.logins(&human.person, Some(human)).await?;
-        self.end_everything(caller, &human.person, &logins, None).await
+        self.end_everything(caller, &human.person, &logins, Office::default()).await
     }
 
     /// Who may be signed out by whoever administers the broker: the people that the configuration names.
@@ -154,11 +171,11 @@ impl Identity {
     /// # Errors
     /// The caller may not administer the broker, there is no such person, or no reason.
     pub(crate) async fn sign_out_person(&self, caller: &Caller, person: &str, reason: &str) -> Result<u64, Problem> {
-        self.may_administer(caller, "sign others out").await?;
-        let reason = Reason::try_from(reason.to_owned())?;
+        let rules = self.may_administer(caller, "sign others out").await?;
+        let office = Office { rules, reason: Some(Reason::try_from(reason.to_owned())?) };
         let person = self.named(person)?;
         let logins = self.logins(&person, None).await?;
-        let ended = self.end_everything(caller, &person, &logins, Some(&reason)).await?;
+        let ended = self.end_everything(caller, &person, &logins, office).await?;
         tracing::warn!(alarm = "person.signed_out", %person, by = caller.party.as_str(), "somebody was signed out everywhere by another");
         Ok(ended)
     }
@@ -174,20 +191,22 @@ impl Identity {
         credential: &str,
         reason: &str,
     ) -> Result<(), Problem> {
-        self.may_administer(caller, "remove the passkeys of others").await?;
-        let reason = Reason::try_from(reason.to_owned())?;
+        let rules = self.may_administer(caller, "remove the passkeys of others").await?;
+        let office = Office { rules, reason: Some(Reason::try_from(reason.to_owned())?) };
         let person: PersonId = person.parse().map_err(|error| Problem::invalid("person", error))?;
         let found = self.ports.passkeys.passkey(credential).await?.filter(|passkey| passkey.person == person);
         let none = || Problem::new(ProblemKind::NotFound, format!("`{person}` has no such passkey"));
         let passkey = found.ok_or_else(|| none().in_field("credential"))?;
-        self.drop_passkey(caller, &passkey, Some(&reason)).await?;
+        self.drop_passkey(caller, &passkey, office).await?;
         tracing::warn!(alarm = "passkey.removed", %person, by = caller.party.as_str(), "somebody's passkey was removed by another");
         Ok(())
     }
 
-    async fn may_administer(&self, caller: &Caller, what: &str) -> Result<(), Problem> {
+    /// Returns the rules that permit it, as they fit into an entry.
+    async fn may_administer(&self, caller: &Caller, what: &str) -> Result<Vec<String>, Problem> {
         caller.human(what)?;
-        self.judge.permits(caller.asker(), Action::Administer, Matter::Broker, Occasion::default()).await.map(drop)
+        let permitted = self.judge.permits(caller.asker(), Action::Administer, Matter::Broker, Occasion::default());
+        permitted.await.map(bounded_rules)
     }
 
     /// Somebody who is a person here.
@@ -215,14 +234,10 @@ impl Identity {
         caller: &Caller,
         person: &PersonId,
         logins: &BTreeSet<Principal>,
-        reason: Option<&Reason>,
+        office: Office,
     ) -> Result<u64, Problem> {
         let since = self.clock.now();
-        let event = Event::PersonSignedOut { person: person.clone(), since };
-        let recorded = match reason {
-            Some(reason) => Recorded::with_reason(event, reason),
-            None => Recorded::plain(event),
-        };
+        let recorded = office.recorded(|rules| Event::PersonSignedOut { person: person.clone(), since, rules });
         let subject = Subject { kind: "person".to_owned(), id: person.to_string() };
         let draft = self.recorder.draft(caller.actor(), subject, recorded);
         let ended = self.ports.sign_outs.sign_out(person, since, logins, vec![draft], since).await?;

@@ -224,7 +224,7 @@ impl Keyring {
                 self.get_mut(credential)?.passkey.confirmed = Some((by.person.clone(), recorded));
                 Ok(())
             }
-            Event::PasskeyRemoved { credential, person } => {
+            Event::PasskeyRemoved { credential, person, .. } => {
                 self.of(credential, person)?;
                 self.keys.remove(credential).map(drop).ok_or(Unsound::Unknown)
             }

@@ -304,7 +304,7 @@ impl<'a> Missing<'a> {
 /// Who was signed out everywhere, and when.
 fn signed_out(queued: &QueuedEntry) -> Option<(PersonId, Timestamp)> {
     match &queued.sealed.entry.event {
-        Event::PersonSignedOut { person, since } => Some((person.clone(), *since)),
+        Event::PersonSignedOut { person, since, .. } => Some((person.clone(), *since)),
         _ => None,
     }
 }

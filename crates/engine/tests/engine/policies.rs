@@ -6,6 +6,7 @@ use halligan_core::actor::{Freshness, Shown};
 use halligan_core::event::Event;
 use halligan_core::grant::{Active, Grant, State};
 use halligan_core::incident::{IncidentStatus, OpenIncident};
+use halligan_engine::access::{Access, Office};
 use halligan_engine::caller::Caller;
 use halligan_engine::fakes::fixtures;
 use halligan_engine::fakes::world::caller;
@@ -214,6 +215,12 @@ async fn the_record_names_the_rules_of_each_decision() {
 
     broker.override_log(&carol, 60, "both Regions are down").await.unwrap();
     broker.end_log_override(&carol).await.unwrap();
+    let access = world.access.now();
+    let office = Office { administrators: ["security".parse().unwrap()].into(), ..access.office.clone() };
+    world.access.replace(Access { office, ..(*access).clone() });
+    broker.sign_out_person(&carol, "alice", "the laptop was stolen").await.unwrap();
+    broker.remove_passkey_of(&carol, "alice", &key(1).credential(), "it was stolen, too").await.unwrap();
+    world.clock.advance(SignedDuration::from_secs(1));
     refused(world, broker.request(&carol, ask()).await, ProblemKind::NotPermitted);
     refused(world, broker.log_entry(&alice, 0).await, ProblemKind::NotPermitted);
     doors.sign_in("alice", true).await;
@@ -236,6 +243,8 @@ async fn the_record_names_the_rules_of_each_decision() {
     grant.revoked: acknowledgers-may-answer
     log.override_granted: log-overriders-may-override
     log.override_ended: log-overriders-may-override
+    person.signed_out: administrators-may-administer
+    passkey.removed: administrators-may-administer
     action.refused: requesters-may-ask
     action.refused: log-readers-may-read
     session.opened: sign-in-by-provider
@@ -264,7 +273,8 @@ fn decided(entries: &[QueuedEntry]) -> Vec<String> {
 }
 
 /// What follows from a decision, or is the broker's own doing: no policy is asked.
-const UNDECIDED: [&str; 5] = ["grant.activated", "extension.void", "credentials.issued", "passkey.", "broker."];
+const UNDECIDED: [&str; 6] =
+    ["grant.activated", "extension.void", "credentials.issued", "passkey.enrolled", "passkey.noticed", "broker."];
 
 #[tokio::test]
 async fn a_person_removed_between_yes_and_mint_ends_it() {

@@ -115,7 +115,7 @@ impl Story {
     }
 
     fn removes(self, who: &str, key: &SoftAuthenticator, seconds: i64) -> Self {
-        let event = Event::PasskeyRemoved { credential: key.credential(), person: person(who) };
+        let event = Event::PasskeyRemoved { credential: key.credential(), person: person(who), rules: Vec::new() };
         self.note(api(who), &enrolment_of(who, key), event, seconds)
     }
 
