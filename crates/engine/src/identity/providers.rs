@@ -63,6 +63,7 @@ impl Identity {
     pub async fn providers_are_down(&self) -> bool {
         let providers = self.providers.now();
         if providers.is_empty() {
+            self.judge.providers().saw(false, self.clock.now());
             return false;
         }
         // Of many who want to know, one asks.
@@ -83,7 +84,9 @@ impl Identity {
             false
         };
         let down = !tokio::time::timeout(ANSWER_WITHIN, asked).await.unwrap_or(false);
-        *known = Some((providers, self.clock.now(), down));
+        let at = self.clock.now();
+        *known = Some((providers, at, down));
+        self.judge.providers().saw(down, at);
         down
     }
 }
