@@ -8,9 +8,10 @@ use halligan_engine::ports::{AuthorizeAsk, Claims, ProviderError, Returned, Secr
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{CoreAuthPrompt, CoreClient, CoreJsonWebKeySet, CoreResponseType, CoreTokenResponse};
 use openidconnect::{
-    AuthUrl, AuthenticationFlow, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    IssuerUrl, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, TokenResponse as _, TokenUrl,
+    AuthUrl, AuthenticationContextClass, AuthenticationFlow, AuthorizationCode, AuthorizationRequest, ClientId,
+    ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse as _,
+    TokenUrl,
 };
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
@@ -42,6 +43,9 @@ pub struct OidcSettings {
     pub client_secret: Option<SecretText>,
     /// Scopes to ask for beside `openid`.
     pub scopes: Vec<String>,
+    /// What the provider calls a proof with a second factor (`acr_values`): preferred where somebody
+    /// proves again who they are.
+    pub acr: Vec<String>,
     /// PEM of the only authorities that may vouch for the provider. None: those of this machine.
     pub ca_file: Option<PathBuf>,
 }
@@ -60,6 +64,7 @@ pub(super) struct RelyingParty {
     client_id: ClientId,
     client_secret: Option<SecretText>,
     scopes: Vec<String>,
+    acr: Vec<String>,
     caller: Caller,
     metadata: Cached<Metadata>,
     keys: Cached<CoreJsonWebKeySet>,
@@ -73,7 +78,7 @@ impl RelyingParty {
     /// # Errors
     /// A text for people: the setting, what is wrong with it.
     pub(super) fn new(settings: OidcSettings, patience: Patience) -> Result<Self, String> {
-        let OidcSettings { issuer, client_id, client_secret, mut scopes, ca_file } = settings;
+        let OidcSettings { issuer, client_id, client_secret, mut scopes, acr, ca_file } = settings;
         let url = issuer_url(&issuer)?;
         http::check(&url).map_err(|problem| format!("issuer: {problem}"))?;
         let caller = match ca_file {
@@ -95,6 +100,7 @@ impl RelyingParty {
             client_id: ClientId::new(client_id),
             client_secret,
             scopes,
+            acr,
             caller,
             metadata: Cached::new(METADATA_LIFETIME),
             keys: Cached::new(KEYS_LIFETIME),
@@ -144,6 +150,8 @@ impl RelyingParty {
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier(ask.verifier)?));
         if let Some(max_age) = ask.max_age {
             request = request.set_max_age(Duration::try_from(max_age).unwrap_or_default());
+            let acr = self.acr.iter().cloned().map(AuthenticationContextClass::new);
+            request = acr.fold(request, AuthorizationRequest::add_auth_context_value);
             // The same by the letter of OpenID Connect, and some know only one of the two.
             if max_age <= SignedDuration::ZERO {
                 request = request.add_prompt(CoreAuthPrompt::Login);

@@ -43,6 +43,7 @@ fn settings(issuer: &str, (client_id, secret): (&str, &str)) -> OidcSettings {
         client_id: client_id.to_owned(),
         client_secret: (!secret.is_empty()).then(|| secret.into()),
         scopes: vec!["openid".to_owned(), "email".to_owned()],
+        acr: vec!["mfa".to_owned()],
         ca_file: None,
     }
 }

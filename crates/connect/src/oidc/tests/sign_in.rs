@@ -94,7 +94,9 @@ async fn max_age_has_a_person_prove_themselves_again() {
     let reason = refused(provider.exchange(&returned, now()).await);
     assert!(reason.starts_with("the person last proved who they are at"), "{reason}");
     let third = SignIn { max_age: Some(SignedDuration::ZERO), ..SignIn::nth(3) };
-    let page = browser.open(&third.url(&provider).await.unwrap(), BACK).await;
+    let url = third.url(&provider).await.unwrap();
+    assert!(url.contains("acr_values=mfa") && !second.url(&provider).await.unwrap().contains("acr_values"), "{url}");
+    let page = browser.open(&url, BACK).await;
     let page = browser.submit(&page, &[("login", "alice")], BACK).await;
     let asked = Answer::of(&page);
     let returned = Returned { proven_since: Some(proven_at), ..third.returned(&asked) };

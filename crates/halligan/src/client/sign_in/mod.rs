@@ -154,6 +154,7 @@ pub fn client(profile: &SignInProfile, scopes: &[String]) -> Result<OidcClient, 
         client_id: profile.client_id.clone(),
         client_secret: None,
         scopes: scopes.to_vec(),
+        acr: Vec::new(),
         ca_file: None,
     };
     OidcClient::new(settings).map_err(SignInError::Provider)

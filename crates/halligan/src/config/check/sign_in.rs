@@ -44,6 +44,7 @@ pub(super) fn sign_in(
         client_id: client_id.clone(),
         client_secret,
         scopes: scopes.clone(),
+        acr: issuer.mfa.iter().flat_map(|mfa| mfa.acr.clone()).collect(),
         ca_file,
     };
     // Whoever speaks with the provider knows best what can be spoken with.
@@ -61,9 +62,9 @@ pub(super) fn sign_in(
 }
 
 fn version(client: &OidcSettings) -> String {
-    let OidcSettings { issuer, client_id, client_secret, scopes, ca_file } = client;
+    let OidcSettings { issuer, client_id, client_secret, scopes, acr, ca_file } = client;
     let authority = ca_file.as_deref().map(super::issuers::sha256_of);
-    let mut hash = Sha256::new().chain_update(format!("{issuer:?} {client_id:?} {scopes:?} {authority:?}"));
+    let mut hash = Sha256::new().chain_update(format!("{issuer:?} {client_id:?} {scopes:?} {acr:?} {authority:?}"));
     if let Some(secret) = client_secret {
         hash.update(secret.expose_secret());
     }

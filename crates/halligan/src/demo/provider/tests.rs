@@ -32,7 +32,14 @@ impl World {
 
     fn settings(&self, client_id: &str) -> OidcSettings {
         let issuer = self.provider.issuer().to_owned();
-        OidcSettings { issuer, client_id: client_id.to_owned(), client_secret: None, scopes: vec![], ca_file: None }
+        OidcSettings {
+            issuer,
+            client_id: client_id.to_owned(),
+            client_secret: None,
+            scopes: vec![],
+            acr: vec![],
+            ca_file: None,
+        }
     }
 
     fn at(&self, path: &str) -> String {
