@@ -37,8 +37,13 @@ fn reload(world: &World) {
     world.broker.hang_up();
 }
 
-/// Waits for the `nth` entry of this type, from 1.
+/// Waits for the `nth` entry of this type, from 1, and for its alarm, which follows what it tells of.
 async fn told(world: &World, kind: &str, nth: usize) -> Entry {
+    eventually(kind, async || {
+        let alarmed = world.broker.trace().into_iter().filter(|line| line["alarm"] == kind).count();
+        (alarmed >= nth).then_some(())
+    })
+    .await;
     eventually(kind, async || {
         let mut found: Vec<Entry> = world.log().into_iter().filter(|entry| entry.kind() == kind).collect();
         (found.len() >= nth).then(|| found.swap_remove(nth - 1))

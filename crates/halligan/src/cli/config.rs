@@ -122,12 +122,12 @@ mod tests {
     fn all_that_is_wrong_with_its_fields() {
         let (text, json) = checked(
             &sound()
-                .replace("\"leads\", \"oncall\"]\n\n[roles", "\"laeds\"]\n\n[roles")
+                .replace("\"leads\", \"oncall\"]\n\n[roles", "]\n\n[roles")
                 .replace("eu-central-1\"]", "Frankfurt\"]"),
         );
         insta::assert_snapshot!(text, @"
         roles.admin.regions[0]: `Frankfurt` is not the name of a Region: expected such as `eu-central-1`
-        roles.admin.acknowledgers: nobody is in `laeds`: expected a group that somebody is in: `leads`, `oncall`
+        roles.admin.acknowledgers: is empty, so nobody could: expected a group that somebody is in: `leads`, `oncall`
 
         halligan.toml can NOT be used: 2 found wrong
         ");

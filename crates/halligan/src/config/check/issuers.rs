@@ -144,8 +144,29 @@ fn unlinked(at: &str, issuer: &model::Issuer, of_people: usize, found: &mut Find
                 let problem = "`admit` makes a person of each login, and there are several issuers of people: one human would be two persons, and could acknowledge what they asked for: expected `refuse`, and the logins of each human in `people.NAME.principals`";
                 found.refuse(format!("{at}.unlinked"), problem);
             }
+            if let Some(problem) = several_persons(issuer) {
+                found.refuse(format!("{at}.unlinked"), problem);
+            }
             Unlinked::Admit
         }
+    }
+}
+
+/// Why one human would be several persons at this issuer, where that is known of it.
+fn several_persons(issuer: &model::Issuer) -> Option<&'static str> {
+    let host = issuer.issuer.strip_prefix("https://")?.split('/').next()?;
+    match host {
+        "gitlab.com" | "token.actions.githubusercontent.com" => Some(
+            "`admit` would make a person of each of this issuer's CI jobs, whose tokens are for whatever audience their author names: expected `refuse`, and logins in `people.NAME.principals`",
+        ),
+        "login.microsoftonline.com" | "login.microsoftonline.us" | "login.partner.microsoftonline.cn"
+            if issuer.subject_claims.iter().any(|claim| claim == "sub") =>
+        {
+            Some(
+                "`admit` would make a person of each `sub`, which is another for each client of this issuer: expected `subject_claims = [\"tid\", \"oid\"]`",
+            )
+        }
+        _ => None,
     }
 }
 

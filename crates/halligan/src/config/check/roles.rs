@@ -214,13 +214,12 @@ fn second_persons(at: &str, access: &Access, society: &Society, found: &mut Find
         found.warn(&field, problem);
     }
     let Some(requesters) = society.members(&access.requesters).filter(|members| members.contains(one)) else { return };
-    if requesters.len() == 1 {
-        let problem =
-            format!("`{one}` alone may ask, and alone may acknowledge: expected somebody else who may acknowledge");
-        found.refuse(field, problem);
+    let problem = if requesters.len() == 1 {
+        format!("`{one}` alone may ask, and alone may acknowledge: expected somebody else who may acknowledge")
     } else {
-        found.warn(field, format!("`{one}` alone may acknowledge, so nobody can acknowledge what `{one}` asks for"));
-    }
+        format!("`{one}` alone may acknowledge, so nobody can acknowledge what `{one}` asks for")
+    };
+    found.warn(field, problem);
 }
 
 /// The groups that nothing asks for. `named` says of a group whether something else than a role does.

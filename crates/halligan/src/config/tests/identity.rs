@@ -147,8 +147,13 @@ fn the_one_issuer_of_people_may_name_them_itself() {
     let kind = |text: &str| read(text).unwrap().rules.issuers[0].kind.clone();
     assert_eq!(kind(&text), IssuerKind::People(Unlinked::Admit));
     assert_eq!(kind(&provider("", LINKED)), IssuerKind::People(Unlinked::Refuse));
+    // Where one human can come as several, nobody is let in unnamed.
+    let at = |host: &str, more: &str| provider(&format!("{admit}\n{more}"), "").replace("id.example.com", host);
+    insta::assert_snapshot!(said_of(&at("gitlab.com", "")), @"issuers[0].unlinked: `admit` would make a person of each of this issuer's CI jobs, whose tokens are for whatever audience their author names: expected `refuse`, and logins in `people.NAME.principals`");
+    insta::assert_snapshot!(said_of(&at("login.microsoftonline.com/7/v2.0", "")), @r#"issuers[0].unlinked: `admit` would make a person of each `sub`, which is another for each client of this issuer: expected `subject_claims = ["tid", "oid"]`"#);
+    assert_eq!(warned(&at("login.microsoftonline.com/7/v2.0", "subject_claims = [\"tid\", \"oid\"]")), "");
     // Nobody is in the groups that nobody says.
-    insta::assert_snapshot!(said_of(&provider("unlinked = \"admit\"", "")), @"
+    insta::assert_snapshot!(warned(&provider("unlinked = \"admit\"", "")), @"
     roles.admin.requesters: nobody is in `oncall`: expected a group that somebody is in, and there is none
     roles.admin.acknowledgers: nobody is in `leads`: expected a group that somebody is in, and there is none
     roles.admin.acknowledgers: nobody is in `oncall`: expected a group that somebody is in, and there is none

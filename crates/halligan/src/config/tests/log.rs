@@ -278,9 +278,9 @@ fn a_name_is_one_place_s() {
 
 #[test]
 fn somebody_reads_and_somebody_overrides() {
-    insta::assert_snapshot!(said("readers = [\"leads\"]", "readers = [\"auditors\"]"), @"log.readers: nobody is in `auditors`: expected a group that somebody is in: `leads`, `oncall`");
+    insta::assert_snapshot!(warned(&[("readers = [\"leads\"]", "readers = [\"auditors\"]")]), @"log.readers: nobody is in `auditors`: expected a group that somebody is in: `leads`, `oncall`");
     insta::assert_snapshot!(said("granters = [\"leads\"]", "granters = []"), @"log.override.granters: is empty, so nobody could: expected a group, or no `[log.override]`");
-    insta::assert_snapshot!(said("granters = [\"leads\"]", "granters = [\"auditors\"]"), @"log.override.granters: nobody is in `auditors`: expected a group that somebody is in: `leads`, `oncall`");
+    insta::assert_snapshot!(warned(&[("granters = [\"leads\"]", "granters = [\"auditors\"]")]), @"log.override.granters: nobody is in `auditors`: expected a group that somebody is in: `leads`, `oncall`");
     insta::assert_snapshot!(said("[\"stream\", \"siem\"]", "[\"stream\", \"one\"]"), @"log.override.confirmed_by: `one` is no sink: expected a sink: `siem`, `stream`");
     insta::assert_snapshot!(said("[\"stream\", \"siem\"]", "[\"stream\", \"w1\"]"), @"log.override.confirmed_by: `w1` is a witness, which cosigns only what an archive holds and so could never confirm: expected a sink: `siem`, `stream`");
     insta::assert_snapshot!(said("granters = [\"leads\"]\n", ""), @"

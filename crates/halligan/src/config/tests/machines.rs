@@ -141,5 +141,5 @@ fn what_a_machine_asks_for_needs_two_people() {
     assert_eq!(warned(&asks), "");
     let answers =
         machines(&only, "").replace("acknowledgers = [\"leads\"", "acknowledgers = [\"pipelines\", \"leads\"");
-    insta::assert_snapshot!(said(&answers), @"roles.admin.acknowledgers: nobody is in `pipelines`: expected a group that somebody is in: `leads`, `oncall`");
+    insta::assert_snapshot!(warned(&answers), @"roles.admin.acknowledgers: nobody is in `pipelines`: expected a group that somebody is in: `leads`, `oncall`");
 }
