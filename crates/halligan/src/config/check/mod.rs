@@ -234,7 +234,9 @@ fn vouching_sha256(issuers: &[Issuer], mail: Option<&MailSettings>) -> String {
         if let Some(SignIn { name, client, command_line_client_id, .. }) = sign_in {
             let OidcSettings { issuer, client_id, client_secret, scopes, acr, ca_file: _ } = client;
             let public = client_secret.is_none();
-            hash.update(format!("{name} {issuer} {client_id:?} {public} {scopes:?} {acr:?} {command_line_client_id:?}"));
+            hash.update(format!(
+                "{name} {issuer} {client_id:?} {public} {scopes:?} {acr:?} {command_line_client_id:?}"
+            ));
         }
     }
     if let Some(MailSettings { host, port, security, from, credentials, .. }) = mail {
