@@ -13,9 +13,10 @@ use crate::set::PolicySet;
 use crate::translate::{Translated, translate_assuming};
 use crate::vocabulary::{Vocabulary, uid};
 
-/// So many memberships that nobody knows of are tried in every combination; of more, each
-/// alone, each left out, and all.
-const EXACT: usize = 4;
+/// So many memberships that nobody knows of are tried in every combination …
+const EXACT: usize = 6;
+/// … of up to so many, each and each two alone, each and each two left out, and all; of more, no twos.
+const IN_TWOS: usize = 24;
 
 /// A membership that nobody knows of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -157,9 +158,14 @@ fn everybody<'a>(question: &Question<'a>) -> Vec<Member<'a>> {
 /// The ways that it could be, beside the one that is known: those of the fewest memberships first.
 fn ways(doubts: Vec<Doubt>) -> Vec<Vec<Doubt>> {
     if doubts.len() > EXACT {
-        let singles = doubts.iter().map(|doubt| vec![doubt.clone()]);
-        let without = |left: &Doubt| doubts.iter().filter(|doubt| *doubt != left).cloned().collect();
-        return singles.chain(doubts.iter().map(without)).chain([doubts.clone()]).collect();
+        let ones = doubts.iter().map(|doubt| vec![doubt]);
+        let behind = |n: usize| doubts.iter().skip(n.saturating_add(1));
+        let twos = doubts.iter().enumerate().flat_map(|(n, one)| behind(n).map(move |other| vec![one, other]));
+        let few: Vec<Vec<&Doubt>> = ones.chain(twos.filter(|_| doubts.len() <= IN_TWOS)).collect();
+        let without = |left: &Vec<&Doubt>| doubts.iter().filter(|doubt| !left.contains(doubt)).cloned().collect();
+        let most = few.iter().rev().map(without);
+        let few = few.iter().map(|way| way.iter().copied().cloned().collect());
+        return few.chain(most).chain([doubts.clone()]).collect();
     }
     let mut ways: Vec<Vec<Doubt>> = vec![Vec::new()];
     for doubt in doubts {
@@ -185,7 +191,9 @@ mod tests {
             is_askers: true,
             group: format!("group-{n}").parse().unwrap(),
         };
-        for (count, expected) in [(0, 0), (1, 1), (2, 3), (3, 7), (4, 15), (5, 11), (9, 19)] {
+        for (count, expected) in
+            [(0, 0), (1, 1), (2, 3), (3, 7), (4, 15), (6, 63), (7, 57), (9, 91), (24, 601), (25, 51)]
+        {
             let found = ways((0..count).map(doubt).collect());
             assert_eq!(found.len(), expected, "{count}");
             assert!(found.iter().collect::<BTreeSet<_>>().len() == expected && found.is_sorted_by_key(Vec::len));

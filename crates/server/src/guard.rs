@@ -10,11 +10,12 @@ use axum::response::{IntoResponse, Response};
 use halligan_core::actor::Party;
 use halligan_core::entry::Subject;
 use halligan_engine::caller::Caller;
-use halligan_engine::problem::ProblemKind;
+use halligan_engine::problem::{Problem, ProblemKind};
 
 use crate::App;
 use crate::call::{Known, action, caller};
 use crate::problem::ApiProblem;
+use crate::routes::finished;
 
 /// The longest path and query, in bytes: ids are 22 characters, incident ids 128.
 const PATH_BYTES_MAX: usize = 2_048;
@@ -38,7 +39,7 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
     };
     let mut response = admitted(&app, &caller, parts, body, next).await;
     if let Some(problem) = response.extensions_mut().get_mut::<ApiProblem>() {
-        app.broker().refuse(&caller, action, Subject::broker("api"), problem.problem().clone()).await;
+        told(&app, &caller, action, "api", problem.problem().clone()).await;
         if let Party::Human(human) = &caller.party {
             let access = app.broker().judge().access().now();
             let rules = access.directory.rules(&human.principal.issuer);
@@ -46,6 +47,13 @@ pub(crate) async fn known(State(app): State<App>, request: Request, next: Next) 
         }
     }
     response
+}
+
+/// Records what somebody known is refused, even if they have hung up.
+pub(crate) async fn told(app: &App, caller: &Caller, action: &str, place: &'static str, problem: Problem) {
+    let (app, caller, action) = (app.clone(), caller.clone(), action.to_owned());
+    let telling = async move { Ok(app.broker().refuse(&caller, &action, Subject::broker(place), problem).await) };
+    drop(finished(telling).await);
 }
 
 /// What somebody known is answered.
@@ -73,7 +81,8 @@ async fn admitted(app: &App, caller: &Caller, parts: Parts, body: Body, next: Ne
 fn is_always_served(parts: &Parts) -> bool {
     let path = parts.uri.path();
     let ends = ["/revoke", "/return", "/decline", "/withdraw"].iter().any(|end| path.ends_with(end));
-    let shuts_out = path.ends_with("/sessions/end") || path.ends_with("/passkeys/remove");
+    let shuts_out =
+        path.starts_with("/me/sessions") || path.ends_with("/sessions/end") || path.ends_with("/passkeys/remove");
     path.starts_with("/log/override") || path == "/revocations" || shuts_out || (path.starts_with("/grants/") && ends)
 }
 

@@ -131,7 +131,7 @@ impl Identity {
         Ok(Answered { passkey, nonce })
     }
 
-    /// Keeps a key's counter. One that went back is told, not refused: keys that are synced
+    /// Keeps a key's counter. One that doesn't go on is told, not refused: keys that are synced
     /// between devices count nothing, and a copy that signs would be ahead as often as behind.
     async fn count(&self, passkey: Passkey, counter: u32) -> Result<Passkey, Problem> {
         let before = passkey.counter;

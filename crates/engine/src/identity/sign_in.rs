@@ -218,14 +218,7 @@ impl Identity {
         human: Human,
         address: Option<IpAddr>,
     ) -> Result<Option<SignedIn>, Problem> {
-        // By our own clock: whatever the provider's says, this began before or after.
-        self.still_counts(&human.person, Some(away.sent_at)).await.map_err(|outdated| match outdated {
-            Outdated::Unknown(problem) => *problem,
-            Outdated::Before { .. } | Outdated::Undated { .. } => {
-                let detail = "this sign-in was begun before you were signed out everywhere: sign in again";
-                Problem::new(ProblemKind::SignIn, detail)
-            }
-        })?;
+        self.began_after(&human, away).await?;
         self.remember_groups(login).await;
         // Without `auth_time` nobody says when it was: a session at the provider may be days old.
         let at = login.authenticated_at.map(|at| at.min(self.clock.now()));
@@ -238,9 +231,26 @@ impl Identity {
             }
             None => {
                 let rules = self.may_come_in(&human, &proof).await?;
-                Ok(Some(self.open_session(human, proof, rules, address).await?))
+                let opened = self.open_session(human, proof, rules, address).await?;
+                // Whoever was signed out everywhere meanwhile had this session not yet.
+                if let Err(problem) = self.began_after(&opened.human, away).await {
+                    self.sign_out(&opened.token).await?;
+                    return Err(problem);
+                }
+                Ok(Some(opened))
             }
         }
+    }
+
+    /// By our own clock: whatever the provider's says, this began before they were signed out everywhere, or after.
+    async fn began_after(&self, human: &Human, away: &Away) -> Result<(), Problem> {
+        self.still_counts(&human.person, Some(away.sent_at)).await.map_err(|outdated| match outdated {
+            Outdated::Unknown(problem) => *problem,
+            Outdated::Before { .. } | Outdated::Undated { .. } => {
+                let detail = "this sign-in was begun before you were signed out everywhere: sign in again";
+                Problem::new(ProblemKind::SignIn, detail)
+            }
+        })
     }
 
     /// The policy lets them in.

@@ -1,6 +1,6 @@
 //! Acknowledgements that a passkey signs.
 
-use halligan_core::actor::Human;
+use halligan_core::actor::{Human, Party};
 use halligan_core::grant::{Grant, State};
 use halligan_core::id::{Nonce, PersonId};
 use halligan_core::signed::Signed;
@@ -49,10 +49,9 @@ impl Identity {
         if !self.counts(&passkey, self.clock.now()) {
             return Err(self.not_counted());
         }
-        // Of two people who must say yes, neither may speak for the other.
-        let other = if let State::Pending(pending) = &grant.state { pending.first.as_ref() } else { None };
-        let has_part =
-            |person: &PersonId| grant.is_requester(person) || other.is_some_and(|other| other.by.person == *person);
+        // Of two people who must say yes to a machine, neither may speak for the other, whoever comes first.
+        let by_machine = matches!(grant.request.requester, Party::Machine(_));
+        let has_part = |person: &PersonId| by_machine || grant.is_requester(person);
         if !passkey.counts(self.clock.now(), self.settings.enrolment_wait, has_part) {
             return Err(self.vouched_by_a_part());
         }
@@ -63,7 +62,7 @@ impl Identity {
 impl Identity {
     fn vouched_by_a_part(&self) -> Problem {
         let detail = format!(
-            "this passkey was confirmed by somebody who has a part in this grant, less than {:#} ago: expected a third person, or another passkey",
+            "this passkey was confirmed less than {:#} ago, by somebody who has or may have a part in this grant: expected a third person, or another passkey",
             self.settings.enrolment_wait
         );
         Problem::new(ProblemKind::PasskeyRefused, detail)

@@ -10,7 +10,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use halligan_core::entry::Subject;
 use halligan_core::id::PersonId;
 use halligan_engine::caller::Caller;
 use halligan_engine::identity::PASSKEY_ISSUER;
@@ -24,6 +23,7 @@ use super::refusal::{self, Refusal};
 use super::{accepts, see, wants_json};
 use crate::App;
 use crate::context::{Peer, RequestId};
+use crate::guard;
 
 /// Nothing from elsewhere, nothing inline, no frames. Forms go to us alone: who signs in
 /// is sent on by a page and not by a redirect, because browsers hold the redirects after
@@ -115,7 +115,7 @@ async fn attended(app: App, mut request: Request, next: Next, action: Option<&st
 /// Tells the log of a refusal that no use case has told it: by the name of whoever looks, or in a count.
 async fn told(app: &App, visit: &Visit, action: &str, problem: Problem) {
     match visit.visitor() {
-        Some(visitor) => drop(app.broker().refuse(&visitor.caller, action, Subject::broker("pages"), problem).await),
+        Some(visitor) => guard::told(app, &visitor.caller, action, "pages", problem).await,
         None => drop(app.broker().refuse_stranger(problem)),
     }
 }
@@ -200,8 +200,13 @@ impl FromRequestParts<App> for SignedIn {
             Err(problem) => return Err(Turned::Refused(problem.clone().into())),
         };
         // What would be shown before the log was read may have ended long ago. To say no is always safe.
-        let ends = ["/decline", "/sessions/end", "/sessions/everywhere", "/sign-out"];
-        if !ends.iter().any(|end| parts.uri.path().ends_with(end)) {
+        let path = parts.uri.path();
+        let ends = ["/decline", "/sessions/end", "/sessions/everywhere", "/passkeys/remove", "/sign-out"];
+        let ends = ends.iter().any(|end| path.ends_with(end));
+        // Nor does whoever ends what was lost need the log: these show no grant.
+        let begins = ["/sessions", "/people", "/passkeys"];
+        let shows_no_grant = parts.method == Method::GET && begins.iter().any(|begin| path.starts_with(begin));
+        if !ends && !shows_no_grant {
             app.broker().serving().await.map_err(|problem| Turned::Refused(problem.into()))?;
         }
         Ok(Self { visitor, frame })

@@ -232,10 +232,10 @@ fn vouching_sha256(issuers: &[Issuer], mail: Option<&MailSettings>) -> String {
     for Issuer { tokens, sign_in, .. } in issuers {
         hash.update(format!("{tokens:?}"));
         if let Some(SignIn { name, client, command_line_client_id, .. }) = sign_in {
-            let OidcSettings { issuer, client_id, client_secret, scopes, acr, ca_file: _ } = client;
-            let public = client_secret.is_none();
+            let OidcSettings { issuer, client_id, client_secret, scopes, acr, ca_file } = client;
+            let (public, authority) = (client_secret.is_none(), ca_file.as_deref().map(issuers::sha256_of));
             hash.update(format!(
-                "{name} {issuer} {client_id:?} {public} {scopes:?} {acr:?} {command_line_client_id:?}"
+                "{name} {issuer} {client_id:?} {public} {scopes:?} {acr:?} {authority:?} {command_line_client_id:?}"
             ));
         }
     }

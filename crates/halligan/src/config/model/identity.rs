@@ -95,6 +95,6 @@ pub struct Policy {
     /// The directory of the policies: every `*.cedar` file that stands in it, and nothing below. They hold in place of
     /// the built-in ones, `policies/default.cedar`, which permit what the lists of each role say.
     pub directory: Option<PathBuf>,
-    /// The groups that may run the broker itself, by the built-in policies.
+    /// The groups that may look after the broker's people by the built-in policies: end their sessions, remove their passkeys. Without one nobody can.
     pub administrators: BTreeSet<GroupId>,
 }
