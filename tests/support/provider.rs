@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -48,7 +49,9 @@ impl Provider {
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let up: Value = serde_json::from_str(&line).expect("the provider ended before it was up");
         let issuer = up["issuer"].as_str().unwrap().to_owned();
-        Self { issuer, child, client: reqwest::Client::builder().no_proxy().build().unwrap() }
+        // One that hangs is told by the step that it hangs at.
+        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+        Self { issuer, child, client }
     }
 
     /// New keys; the old ones stay published or not.
