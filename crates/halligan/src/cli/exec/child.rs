@@ -233,8 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn signals_are_handed_on_one_by_one() {
-        let script =
-            "trap 'echo hup' HUP; trap 'kill $!; exit 42' TERM; echo ready; while :; do sleep 60 & wait $!; kill $!; done";
+        let script = "trap 'echo hup' HUP; trap 'kill $!; exit 42' TERM; echo ready; while :; do sleep 60 & wait $!; kill $!; done";
         let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (send, mut signals) = tokio::sync::mpsc::unbounded_channel();
