@@ -57,6 +57,15 @@ pub async fn enrolled() -> (Doors, Arc<FakeNotices>) {
     (doors, notices)
 }
 
+/// alice asks, and bob's key 2 signs his yes.
+async fn signed_by_bob(doors: &Doors) {
+    let broker = &doors.running.broker;
+    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
+    let asked = broker.identity().challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
+    let signed = answer(&key(2), &asked);
+    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&signed)).await.unwrap();
+}
+
 fn unsound(entries: &[QueuedEntry]) -> Vec<Unsound> {
     let mut keyring = Keyring::default();
     entries.iter().filter_map(|entry| keyring.enter(&entry.sealed).err()).collect()
@@ -188,11 +197,7 @@ async fn an_enrolment_counts_when_another_confirms_it_or_a_day_after_its_notice(
 #[tokio::test]
 async fn a_key_that_did_not_count_is_an_exception_of_the_log() {
     let (doors, _) = enrolled().await;
-    let broker = &doors.running.broker;
-    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
-    let asked = broker.identity().challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
-    let signed = answer(&key(2), &asked);
-    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&signed)).await.unwrap();
+    signed_by_bob(&doors).await;
     let without_notices: Vec<QueuedEntry> = doors
         .world
         .store
@@ -230,11 +235,7 @@ async fn a_passkey_is_good_for_as_long_as_the_login_that_enrolled_it() {
 #[tokio::test]
 async fn a_notice_that_is_dated_back_begins_no_wait() {
     let (doors, _) = enrolled().await;
-    let broker = &doors.running.broker;
-    let grant = broker.request(&caller("alice"), ask()).await.unwrap();
-    let asked = broker.identity().challenge_to_acknowledge(&caller("bob"), &grant).await.unwrap();
-    let signed = answer(&key(2), &asked);
-    broker.acknowledge(&caller("bob"), &id(&grant), &grant.request_hash.to_string(), Some(&signed)).await.unwrap();
+    signed_by_bob(&doors).await;
     let mut entries = doors.world.store.entries();
     let now = entries.last().unwrap().sealed.entry.time;
     for entry in entries.iter_mut().map(|queued| &mut queued.sealed.entry) {

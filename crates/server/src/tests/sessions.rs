@@ -76,6 +76,23 @@ async fn somebody_sees_their_sessions_of_every_login_and_ends_one() {
     assert!(is_kept(&app, &second).await);
 }
 
+/// Whoever lost something can't wait for an archive.
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_is_ended_before_the_log_was_read() {
+    let app = TestApp::new();
+    let (first, second) = (signed_in(&app, 1, "alice").await, signed_in(&app, 2, "alice-at-home").await);
+    app.world.archive.set_down(true);
+    app.get("alice", "/v1/grants").await.is_problem(503, "starting");
+    let seen = app.get("alice", "/v1/me/sessions").await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+    let ended = app.post("alice", &format!("/v1/me/sessions/{}/end", first.id), json!({})).await;
+    assert_eq!(ended.status, StatusCode::OK, "{}", ended.text);
+    assert!(!is_kept(&app, &first).await && is_kept(&app, &second).await);
+    let ended = app.post("carol", "/v1/people/alice/sessions/end", json!({"reason": "stolen"})).await;
+    assert_eq!(ended.status, StatusCode::OK, "{}", ended.text);
+    assert!(!is_kept(&app, &second).await);
+}
+
 #[tokio::test]
 async fn signing_out_everywhere_ends_the_very_token_that_asked() {
     let app = TestApp::new();

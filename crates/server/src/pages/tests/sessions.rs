@@ -88,6 +88,26 @@ async fn signing_out_everywhere_takes_our_own_form_and_ends_every_browser() {
     assert_eq!(kinds(&site), ["person.signed_out"]);
 }
 
+/// Whoever lost something can't wait for an archive.
+#[tokio::test(start_paused = true)]
+async fn what_was_lost_is_ended_before_the_log_was_read() {
+    let before = Site::new();
+    let cookies = [before.signed_in("bob").await, before.signed_in("carol").await].map(|browser| browser.cookies);
+    // Started again, with sessions in the store and no archive that answers.
+    before.world.archive.set_down(true);
+    let site = Site::over(before.world.clone(), identity_settings());
+    let [mut bob, mut carol] = cookies.map(|cookies| Browser { site: &site, cookies });
+    carol.open("/").await.refuses(503, "has not read the log");
+    for path in ["/sessions", "/people", "/people/bob", "/passkeys"] {
+        let page = carol.open(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+    }
+    site.wait(SignedDuration::from_secs(1));
+    carol.send("/people/bob/sign-out", &[("reason", "the phone is lost")]).await.location();
+    assert!(!is_in(&mut bob).await && is_in(&mut carol).await);
+    assert_eq!(kinds(&site), ["person.signed_out"]);
+}
+
 /// carol is an administrator, bob is not.
 #[tokio::test]
 async fn a_colleague_ends_the_sessions_of_somebody_else() {
